@@ -1,0 +1,110 @@
+# calloutd's build. `make help` lists what you can ask for.
+
+PREFIX     ?= /usr/local
+SBINDIR    ?= $(PREFIX)/sbin
+BINDIR     ?= $(PREFIX)/bin
+MANDIR     ?= $(PREFIX)/share/man
+DOCDIR     ?= $(PREFIX)/share/doc/calloutd
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+SYSUSERDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILEDIR ?= $(PREFIX)/lib/tmpfiles.d
+COMPDIR    ?= $(PREFIX)/share/bash-completion/completions
+SYSCONFDIR ?= /etc
+BUILD      ?= build
+CFLAGS     ?= -O2 -g
+VERSION    := 0.1.0
+PKGS       := libmicrohttpd libcjson libsystemd sqlite3 libcurl libconfuse libcrypto gnutls
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 \
+	-Wundef -Wvla -Wimplicit-fallthrough
+
+# What we need is kept apart from CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS: those
+# belong to whoever builds and may be replaced on the command line.
+OWN  = -std=gnu11 $(WARN) -MMD -MP -Iinclude -D_GNU_SOURCE -pthread \
+	-fstack-protector-strong -fPIE -DCALLOUTD_VERSION='"$(VERSION)"' \
+	-DCALLOUTD_SYSCONFDIR='"$(SYSCONFDIR)"' $(shell pkg-config --cflags $(PKGS))
+LINK = -pthread -pie -Wl,-z,relro,-z,now
+LIBS = $(shell pkg-config --libs $(PKGS))
+# SAN=address,undefined or SAN=thread builds everything under that sanitizer.
+ifneq ($(SAN),)
+OWN  += -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
+LINK += -fsanitize=$(SAN)
+else
+OWN  += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ifeq ($(WERROR),1)
+OWN  += -Werror
+endif
+
+PROGRAMS := calloutd calloutd-runner calloutctl
+ROOMS    := base callout store intake dispatch runner admin autotask
+SOURCES  := $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c))
+OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
+LIBRARY  := $(BUILD)/libcalloutd.a
+UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
+MANPAGES := $(wildcard docs/man/*.[1578])
+
+all: $(PROGRAMS:%=$(BUILD)/%) ## build the three programs in build/ (the default)
+
+.SECONDEXPANSION:
+$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst src/%.c,$(BUILD)/obj/%.o,$$(wildcard src/$$*/*.c)) $(LIBRARY)
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
+
+$(LIBRARY): $(OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/tests/%: tests/unit/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(OWN) $(shell pkg-config --cflags cmocka) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) \
+		-o $@ $< $(LIBRARY) $(shell pkg-config --libs cmocka) $(LIBS) $(LDLIBS)
+
+$(BUILD)/tools/%: tests/tools/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS)
+
+units: $(UNITS) ## build the unit tests
+tools: $(TOOLS) ## build the helper programs of the tests
+
+check-unit: $(UNITS) ## build and run the unit tests only
+	tests/run-unit $(UNITS)
+
+check: ## install missing test packages, build, run every test
+	tests/install-packages test
+	$(MAKE) all units tools
+	BUILD=$(BUILD) tests/run
+
+demo: ## install missing build packages, build, show a callout's whole way
+	tests/install-packages build
+	$(MAKE) all
+	BUILD=$(BUILD) contrib/demo
+
+install: all ## install programs, manuals, units and the example configuration (PREFIX=, DESTDIR=)
+	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SBINDIR=$(SBINDIR) BINDIR=$(BINDIR) MANDIR=$(MANDIR) \
+	DOCDIR=$(DOCDIR) UNITDIR=$(UNITDIR) SYSUSERDIR=$(SYSUSERDIR) TMPFILEDIR=$(TMPFILEDIR) \
+	COMPDIR=$(COMPDIR) SYSCONFDIR=$(SYSCONFDIR) BUILD=$(BUILD) contrib/install install
+
+uninstall: ## remove what install put there; configuration and state stay
+	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SBINDIR=$(SBINDIR) BINDIR=$(BINDIR) MANDIR=$(MANDIR) \
+	DOCDIR=$(DOCDIR) UNITDIR=$(UNITDIR) SYSUSERDIR=$(SYSUSERDIR) TMPFILEDIR=$(TMPFILEDIR) \
+	COMPDIR=$(COMPDIR) SYSCONFDIR=$(SYSCONFDIR) BUILD=$(BUILD) contrib/install uninstall
+
+lint: ## run clang-tidy, shellcheck and mandoc over the tree
+	tests/lint
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## this list
+	@echo "make [TARGET] [BUILD=dir] [PREFIX=/usr/local] [DESTDIR=dir] [SAN=address,undefined|thread] [WERROR=1]"
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: all units tools check-unit check demo install uninstall lint clean help
+.DELETE_ON_ERROR:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

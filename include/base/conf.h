@@ -1,0 +1,165 @@
+/*
+ * conf.h - calloutd.conf and conf.d beside it, read whole or not at all.
+ *
+ * A struct conf is complete, checked and immutable, or it does not exist. All
+ * three programs read it with this. Every error names file, line, what is wrong
+ * and what would be right. Reading touches the configuration files only: secrets
+ * are loaded by who needs them (secret.h), handlers are looked at by conf_check().
+ *
+ * libconfuse's habits and what we do about them: it keeps no line per option, so
+ * validators record "file:line" (sections: the line of the opening); a repeated key
+ * or section title is an error here; "${X}" is an error that says environment
+ * variables are not expanded; an unknown key is an error with the nearest known one.
+ * Backslashes inside double quotes are libconfuse's escapes; documented in the manual.
+ *
+ * Units are in the names. Strings are UTF-8, never NULL unless said so.
+ */
+#ifndef CALLOUTD_BASE_CONF_H
+#define CALLOUTD_BASE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/error.h"
+
+#define CONF_DEFAULT_PATH CALLOUTD_SYSCONFDIR "/calloutd/calloutd.conf"
+#define CONF_NAME_MAX 64        /* a webhook's or handler's title: [A-Za-z0-9._-]+ */
+#define CONF_WEBHOOKS_MAX 256
+#define CONF_HANDLERS_MAX 256
+
+struct conf_list {
+	char **items;           /* count strings, then NULL; count 0: items may be NULL */
+	size_t count;
+};
+
+struct conf_ids {
+	int64_t *items;
+	size_t count;
+};
+
+/* "Priority=4", "Status=5|8", "Status!=5": one condition of a handler. */
+struct conf_when {
+	char *text;             /* as written */
+	char *field;
+	bool negated;
+	struct conf_list values;
+};
+
+struct conf_subscribe {
+	char *entity;           /* canonical name as in callout/entity.h, or as written */
+	struct conf_list events, fields, display_fields, udf_fields, display_udf_fields;
+	struct conf_ids exclude_resources;
+	char *notify;           /* NULL: none */
+	bool active, threshold_notification;
+};
+
+struct conf_webhook {
+	char *title;            /* our name for it: logs, metrics, handlers' webhooks = */
+	char *name;             /* its name at Autotask; the title unless set; at most 50 characters (vendor help) */
+	char *path;             /* begins with '/' */
+	char *deactivation_path;        /* NULL: none */
+	struct conf_list secrets;       /* references, see secret.h; at least one */
+	struct conf_subscribe *subscribe;       /* NULL: none */
+	char *where;            /* "file:line" */
+};
+
+struct conf_rate {
+	unsigned count;         /* 0: no limit */
+	int64_t per_ms;
+};
+
+struct conf_handler {
+	char *title;
+	struct conf_list webhooks;      /* titles; at least one; each exists */
+	struct conf_list entities;      /* canonical where known; empty: all */
+	struct conf_list actions;       /* lower case; never empty (default: create, update, delete) */
+	struct conf_when *when;         /* all must hold */
+	size_t when_count;
+	struct conf_ids ignore_persons;
+	struct conf_list command;       /* argv; [0] is an absolute path */
+	struct conf_list environment;   /* "NAME=value" or "NAME=file:/path" */
+	struct conf_list env_fields;
+	int64_t timeout_ms;
+	int64_t *retry_ms;              /* delay after failure 1, 2, ...; then failed */
+	size_t retry_count;
+	unsigned concurrency;
+	struct conf_rate rate;
+	char *runner;                   /* instance name, "default" */
+	bool log_output;
+	char *where;
+};
+
+struct conf_autotask {                  /* for calloutctl only; the daemon opens none of it */
+	char *username;
+	char *secret, *integration_code;        /* references */
+	char *zone_information;                 /* NULL: the vendor's */
+};
+
+struct conf {
+	char *path;                     /* of the main file */
+	struct conf_list files;         /* every file read, in order */
+	struct conf_list listen;        /* "HOST:PORT", "[::]:PORT", "PORT", "unix:/path"; see intake/address.h */
+	char *tls_certificate, *tls_key;        /* both or neither (NULL) */
+	struct conf_list trusted_proxies;       /* addresses or CIDR blocks */
+	bool allow_plain_http;
+	char *public_url;               /* NULL: unknown */
+	char *state_directory;          /* NULL: $STATE_DIRECTORY, else /var/lib/calloutd */
+	char *admin_socket;             /* NULL: $RUNTIME_DIRECTORY/admin.sock, else /run/calloutd/admin.sock */
+	char *metrics_listen;           /* NULL: none */
+	char *runner_directory;         /* NULL: $CALLOUTD_RUNNERS, else the daemon starts its own runner */
+	int64_t keep_payload_ms, keep_failed_ms, keep_ms, keep_keys_ms;
+	uint64_t max_size;              /* bytes of the database */
+	uint64_t min_free;              /* bytes below which intake answers 503 */
+	uint64_t reserve;               /* bytes of the ballast file */
+	uint64_t max_body, max_header;  /* bytes */
+	unsigned max_connections;       /* over all listeners */
+	unsigned max_per_client;        /* requests in flight per resolved client */
+	int64_t request_timeout_ms;     /* absolute, from the first byte to the last */
+	unsigned max_running;           /* handlers at once, over all */
+	int log_level;                  /* LOG_* */
+	struct conf_webhook *webhooks;
+	size_t webhook_count;
+	struct conf_handler *handlers;
+	size_t handler_count;
+	struct conf_autotask *autotask; /* NULL: none */
+};
+
+/* Read path and the *.conf files of conf.d beside it (sorted by name). *ret_conf is the caller's. */
+int conf_load(const char *path, struct conf **ret_conf, struct error *err);
+struct conf *conf_free(struct conf *c);
+AUTO_DEFINE(conf, struct conf *, conf_free)
+
+/* Where things are, with the environment's defaults filled in. dst is returned. */
+const char *conf_state_directory(const struct conf *c, char *dst, size_t cap);
+const char *conf_admin_socket(const struct conf *c, char *dst, size_t cap);
+/* NULL: no directory of runner sockets; the daemon starts its own runner. */
+const char *conf_runner_directory(const struct conf *c, char *dst, size_t cap);
+
+/*
+ * Findings beyond the grammar, as `--check` prints them: handlers that do not
+ * exist, are not executable or lack their interpreter (serious); a `when` on a
+ * field the webhook's subscribe does not deliver; paths shorter than 128 bits.
+ * Calls report for each, in file order. Returns the number of serious ones.
+ */
+typedef void conf_report_fn(void *arg, bool serious, const char *text);
+unsigned conf_check(const struct conf *c, conf_report_fn *report, void *arg);
+
+/* The reason why a handler's command cannot be run now, or 0. Used for "held, alone". */
+int conf_handler_usable(const struct conf_handler *h, struct error *err);
+
+/*
+ * Everything in force, in the configuration's own grammar with every default
+ * spelt out; reading it again gives an equal configuration. Secrets appear as
+ * their references. Writes to f; 0 or -EIO.
+ */
+int conf_print(const struct conf *c, FILE *f);
+
+/* Names of every setting of a section ("", "webhook", "subscribe", "handler", "autotask"), for tests of the manual. */
+const char *const *conf_settings(const char *section);
+
+const struct conf_handler *conf_handler_find(const struct conf *c, const char *title);
+const struct conf_webhook *conf_webhook_find(const struct conf *c, const char *title);
+
+#endif

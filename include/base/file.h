@@ -1,0 +1,31 @@
+/*
+ * file.h - small helpers for files: read whole, replace atomically, check others' rights.
+ */
+#ifndef CALLOUTD_BASE_FILE_H
+#define CALLOUTD_BASE_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+
+/*
+ * Read a file of at most max bytes. *ret_data is the caller's (free()), with a
+ * NUL that *ret_len does not count. -EFBIG when longer, or open's errno.
+ */
+int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len);
+
+/*
+ * Write beside and rename over, with fsync of file and directory: afterwards
+ * path holds either the old bytes or all of the new ones, also after a power cut.
+ */
+int file_replace(const char *path, mode_t mode, const void *data, size_t len);
+
+/* mkdir -p with this mode for what is missing. 0 or -errno with a sentence. */
+int directory_make(const char *path, mode_t mode, struct error *err);
+
+/* Bytes a non-root writer may still use on path's file system. 0 or -errno. */
+int file_space(const char *path, uint64_t *ret_free, uint64_t *ret_total);
+
+#endif

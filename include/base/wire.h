@@ -1,0 +1,132 @@
+/*
+ * wire.h - the messages between calloutd and calloutd-runner.
+ *
+ * One message is one SEQPACKET datagram: a 4-byte magic "COR1", a 16-bit verb,
+ * then fields of (16-bit tag, 32-bit length, bytes), all little-endian. At most
+ * WIRE_MAX bytes and one descriptor (a sealed memfd: an event's body). Unknown
+ * tags are ignored, so that either side may be upgraded first; an unknown verb,
+ * a bad length or a missing magic is -EBADMSG and ends the connection.
+ *
+ * Daemon -> runner:
+ *   START   HANDLER EVENT ATTEMPT ENV* (fd: body)   run this handler once
+ *   ACK     EVENT HANDLER ATTEMPT                   the result is durable: forget it
+ *   STOP    EVENT HANDLER                           end this attempt (operator)
+ *   RELOAD                                          read the configuration again
+ * Runner -> daemon:
+ *   HELLO   VERSION COUNT                           first message of a connection
+ *   RUNNING EVENT HANDLER ATTEMPT STARTED_MS        one per running attempt, then one
+ *   RESULT  EVENT HANDLER ATTEMPT STARTED_MS ENDED_MS OUTCOME STATUS STDOUT STDERR
+ *                                                   per finished unacknowledged one (COUNT in all)
+ *   REFUSED EVENT HANDLER ATTEMPT REASON TEXT       not started: see enum wire_refusal
+ *   RELOADED OK TEXT                                verdict on a RELOAD
+ *
+ * A handler's *name* crosses, never its command: the runner reads commands from
+ * the configuration itself, so a subverted daemon cannot have it run anything else.
+ */
+#ifndef CALLOUTD_BASE_WIRE_H
+#define CALLOUTD_BASE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define WIRE_MAX (120 * 1024)           /* fits the default SO_SNDBUF (208 KiB) */
+#define WIRE_OUTPUT_MAX (16 * 1024)     /* bytes kept of each of stdout and stderr */
+
+enum wire_verb {
+	WIRE_START = 1,
+	WIRE_ACK,
+	WIRE_STOP,
+	WIRE_RELOAD,
+	WIRE_HELLO,
+	WIRE_RUNNING,
+	WIRE_RESULT,
+	WIRE_REFUSED,
+	WIRE_RELOADED,
+};
+
+enum wire_tag {
+	WIRE_HANDLER = 1,       /* text */
+	WIRE_EVENT,             /* int64 */
+	WIRE_ATTEMPT,           /* int64 */
+	WIRE_ENV,               /* text NAME=VALUE, repeated */
+	WIRE_STARTED_MS,        /* int64 */
+	WIRE_ENDED_MS,          /* int64 */
+	WIRE_OUTCOME,           /* int64: enum wire_outcome */
+	WIRE_STATUS,            /* int64: exit status, or signal number */
+	WIRE_STDOUT,            /* bytes: the last WIRE_OUTPUT_MAX */
+	WIRE_STDERR,            /* bytes */
+	WIRE_STDOUT_TOTAL,      /* int64: bytes written in all */
+	WIRE_STDERR_TOTAL,      /* int64 */
+	WIRE_REASON,            /* int64: enum wire_refusal */
+	WIRE_TEXT,              /* text for people */
+	WIRE_OK,                /* int64: 0 or 1 */
+	WIRE_VERSION,           /* text */
+	WIRE_COUNT,             /* int64 */
+};
+
+/* How an attempt ended, as the runner saw it. */
+enum wire_outcome {
+	WIRE_EXITED = 1,        /* STATUS is the exit status */
+	WIRE_SIGNALLED,         /* STATUS is the signal */
+	WIRE_TIMED_OUT,         /* ended by us after the handler's timeout */
+	WIRE_STOPPED,           /* ended by us on STOP or at the runner's own end */
+	WIRE_NOT_STARTED,       /* spawn failed; STATUS 126 or 127, TEXT in STDERR */
+};
+
+enum wire_refusal {
+	WIRE_UNKNOWN_HANDLER = 1,       /* not in the runner's configuration */
+	WIRE_BUSY,                      /* no process, memory or descriptor: try later */
+	WIRE_ALREADY,                   /* this attempt runs or has run */
+	WIRE_ENDING,                    /* the runner is stopping */
+};
+
+/* A message under construction or as received. Plain data; no allocation. */
+struct wire_message {
+	uint16_t verb;
+	size_t len;
+	unsigned char bytes[WIRE_MAX];
+};
+
+void wire_begin(struct wire_message *m, enum wire_verb verb);
+/* 0, or -EMSGSIZE and the message is unchanged. */
+int wire_put(struct wire_message *m, enum wire_tag tag, const void *data, size_t len);
+int wire_put_text(struct wire_message *m, enum wire_tag tag, const char *text);
+int wire_put_int(struct wire_message *m, enum wire_tag tag, int64_t value);
+
+/* Check a received message (len and bytes set) and fill in verb. 0 or -EBADMSG. */
+int wire_check(struct wire_message *m);
+
+/*
+ * Walk a checked message: *pos starts at 0. True and the next field, or false.
+ * The data is borrowed from the message; text is not terminated.
+ */
+struct wire_field {
+	uint16_t tag;
+	const void *data;
+	size_t len;
+};
+bool wire_next(const struct wire_message *m, size_t *pos, struct wire_field *ret_field);
+
+/* First field of that tag. 0, -ENOENT, or -EBADMSG if it has another shape. */
+int wire_get_int(const struct wire_message *m, enum wire_tag tag, int64_t *ret);
+/* Copies with a NUL; -ENOBUFS if it does not fit; -EBADMSG if it holds a NUL. */
+int wire_get_text(const struct wire_message *m, enum wire_tag tag, char *dst, size_t cap);
+
+/*
+ * Send or receive one datagram on a non-blocking SEQPACKET socket. fd: a
+ * descriptor to pass, or -1. Send: 0, -EAGAIN, -EPIPE, ... Receive: 1 and a
+ * checked message (*ret_fd is the caller's, close-on-exec, or -1), 0 at the end
+ * of the connection, -EAGAIN, -EBADMSG (also for more than one descriptor or a
+ * truncated datagram), or another -errno.
+ */
+int wire_send(int sock, const struct wire_message *m, int fd);
+int wire_receive(int sock, struct wire_message *m, int *ret_fd);
+
+/* A memfd with these bytes, sealed against every change, positioned at 0. fd or -errno. */
+int wire_memfd(const void *data, size_t len);
+/* Check that fd is a memfd sealed against writing and resizing; 0 or -EPERM. Sets the size. */
+int wire_memfd_check(int fd, size_t *ret_len);
+
+#endif

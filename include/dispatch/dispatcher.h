@@ -1,0 +1,108 @@
+/*
+ * dispatcher.h - which delivery next.
+ *
+ * For each handler: a bounded window of waiting deliveries read in event order from a
+ * cursor, plus what is parked and due. One record of one handler has at most one
+ * delivery under way (running, or its settling not yet durable). How windows, parking and
+ * the low-water mark work together is told at the top of dispatcher.c.
+ *
+ * Threads: everything belongs to the main thread, except dispatcher_wake().
+ */
+#ifndef CALLOUTD_DISPATCH_DISPATCHER_H
+#define CALLOUTD_DISPATCH_DISPATCHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/auto.h"
+#include "base/conf.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "callout/site.h"
+#include "store/journal.h"
+#include "store/store.h"
+
+#define DISPATCH_WINDOW 64      /* deliveries in memory per handler */
+
+struct dispatcher;
+
+struct dispatcher_options {
+	struct loop *loop;              /* borrowed */
+	struct journal *journal;        /* borrowed */
+	struct site *site;              /* takes a reference */
+	const char *state_directory;    /* for its reader; copied */
+	int child_fd;                   /* socketpair to the runner started as our child, or -1 */
+	const char *runner_directory;   /* DIR/NAME.sock per runner; NULL with a child */
+};
+
+int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, struct error *err);
+/* Stops starting; waits for nothing: what runs goes on in the runner. */
+struct dispatcher *dispatcher_free(struct dispatcher *d);
+AUTO_DEFINE(dispatcher, struct dispatcher *, dispatcher_free)
+
+/* Something was stored, settled or unparked: look again soon. Any thread, coalesced, cheap. */
+void dispatcher_wake(struct dispatcher *d);
+
+/* Other handlers, limits, schedules; tells the runners to reload too. Running attempts go on. */
+void dispatcher_reload(struct dispatcher *d, struct site *site);
+
+/* The store came back after being broken: open the reader again, read conditions again. */
+void dispatcher_store_changed(struct dispatcher *d);
+
+/* ---- the operator's verbs; each becomes durable through the journal ---- */
+
+int dispatcher_hold(struct dispatcher *d, const char *handler, int64_t until_ms);       /* -ENOENT */
+int dispatcher_release(struct dispatcher *d, const char *handler);      /* ends a hold and a pause */
+
+/* ---- to look at ---- */
+
+struct handler_view {
+	struct handler_state state;
+	bool configured;                /* false: removed from the configuration; its deliveries are held */
+	char unusable[256];             /* why it cannot be run ("" if it can): held alone */
+	unsigned running;
+	char runner[CONF_NAME_MAX + 1];
+	int64_t next_ms;                /* when something is due next, 0: unknown or nothing */
+};
+/* All handlers, configured or with deliveries. *ret is the caller's, free(). */
+int dispatcher_handlers(struct dispatcher *d, struct handler_view **ret, size_t *ret_count);
+
+struct running_view {
+	char handler[CONF_NAME_MAX + 1], record[CALLOUT_RECORD_MAX];
+	int64_t event, started_ms;
+	unsigned attempt;
+};
+int dispatcher_running(struct dispatcher *d, struct running_view **ret, size_t *ret_count);
+
+struct runner_view {
+	char name[CONF_NAME_MAX + 1];
+	bool ready;
+	char status[256];
+};
+int dispatcher_runners(struct dispatcher *d, struct runner_view **ret, size_t *ret_count);
+
+/* Keys of what is under way, for store_drop(). *ret is the caller's. */
+int dispatcher_under_way(struct dispatcher *d, struct delivery_key **ret, size_t *ret_count);
+
+/* Attempts since the start, for metrics. Histogram bounds in dispatch_buckets_ms[]. */
+#define DISPATCH_BUCKETS 8
+extern const int64_t dispatch_buckets_ms[DISPATCH_BUCKETS];
+struct attempt_counts {
+	char handler[CONF_NAME_MAX + 1];
+	uint64_t results[ATTEMPT_COUNT_];
+	uint64_t buckets[DISPATCH_BUCKETS + 1];         /* not cumulative; the last: above all bounds */
+	double sum_seconds;
+};
+int dispatcher_counts(struct dispatcher *d, struct attempt_counts **ret, size_t *ret_count);
+
+/*
+ * Run a handler once on a body that is no event (calloutctl try), as in earnest: through
+ * the runner, same environment, CALLOUT_SOURCE=test, CALLOUT_EVENT=0. done is called once,
+ * on the main thread; r is NULL with a sentence when it could not be run.
+ */
+struct link_result;
+typedef void dispatcher_tried_fn(void *arg, const struct link_result *r, const char *sentence);
+int dispatcher_try(struct dispatcher *d, const char *handler, const struct event *meta,
+		   const void *body, size_t len, dispatcher_tried_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * link.h - the conversation with one runner.
+ *
+ * Connects when asked, reconnects with backoff (100 ms .. 10 s) only while somebody
+ * wants it, and reports through callbacks on the main thread. After a connection is
+ * made, `ready` comes only when the runner has told all that runs and all that it has
+ * kept (HELLO's COUNT), so nothing is started twice.
+ */
+#ifndef CALLOUTD_DISPATCH_LINK_H
+#define CALLOUTD_DISPATCH_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/auto.h"
+#include "base/wire.h"
+
+struct link;
+
+struct link_result {                    /* borrowed for the call */
+	const char *handler;
+	int64_t event;
+	unsigned attempt;
+	int64_t started_ms, ended_ms;
+	enum wire_outcome outcome;
+	int status;
+	const void *out, *err;
+	size_t out_len, err_len;
+	uint64_t out_total, err_total;
+};
+
+struct link_callbacks {
+	void (*running)(void *arg, const char *handler, int64_t event, unsigned attempt, int64_t started_ms);
+	void (*result)(void *arg, const struct link_result *r);
+	void (*refused)(void *arg, const char *handler, int64_t event, unsigned attempt,
+			enum wire_refusal why, const char *text);
+	void (*ready)(void *arg);
+	void (*lost)(void *arg, const char *why);       /* what ran there is interrupted unless it is told again */
+	void (*reloaded)(void *arg, bool ok, const char *text);
+	void *arg;
+};
+
+/*
+ * path: the runner's socket; or fd >= 0: a connected socketpair (taken over; path is
+ * then only a name, and a lost connection stays lost). name is copied.
+ */
+int link_new(sd_event *e, const char *name, const char *path, int fd,
+	     const struct link_callbacks *cb, struct link **ret);
+struct link *link_free(struct link *l);
+AUTO_DEFINE(link, struct link *, link_free)
+
+/* Somebody wants to run something: connect if not connected. Idempotent, cheap. */
+void link_want(struct link *l);
+bool link_ready(const struct link *l);
+/* "connected", "waiting for /run/...: No such file or directory", ... borrowed */
+const char *link_status(const struct link *l);
+
+/* 0; -EAGAIN the socket is full (ready() is called when there is room); -ENOTCONN. env ends with NULL. */
+int link_start(struct link *l, const char *handler, int64_t event, unsigned attempt,
+	       const char *const *env, const void *body, size_t len);
+void link_ack(struct link *l, const char *handler, int64_t event, unsigned attempt);
+void link_stop(struct link *l, const char *handler, int64_t event);
+int link_reload(struct link *l);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * intake.h - sockets, TLS, limits, one request's verdict, and an orderly end.
+ *
+ * A request's life is written at the top of endpoint.c. Threads: intake runs
+ * libmicrohttpd's own pool; the functions below belong to the main thread unless
+ * said otherwise.
+ */
+#ifndef CALLOUTD_INTAKE_INTAKE_H
+#define CALLOUTD_INTAKE_INTAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/auto.h"
+#include "base/conf.h"
+#include "base/error.h"
+#include "callout/site.h"
+#include "store/journal.h"
+
+struct intake;
+
+enum intake_result {            /* calloutd_callouts_total{result} */
+	INTAKE_STORED,
+	INTAKE_DUPLICATE,
+	INTAKE_QUARANTINED,
+	INTAKE_DEACTIVATED,
+	INTAKE_SIGNATURE,       /* 401 */
+	INTAKE_REFUSED,         /* 400, 405, 413, 415 */
+	INTAKE_UNAVAILABLE,     /* 503 */
+	INTAKE_RESULT_COUNT_
+};
+const char *intake_result_name(enum intake_result r);
+
+struct intake_socket {          /* a listening socket handed over (by systemd) */
+	int fd;
+	const char *name;       /* FileDescriptorName=; for the log */
+};
+
+struct intake_options {
+	struct site *site;              /* intake takes its own reference */
+	struct journal *journal;        /* borrowed until intake_stop() */
+	const struct intake_socket *sockets;    /* passed ones; count 0: open conf's `listen` */
+	size_t socket_count;
+	/* Called on the journal thread after events with deliveries were committed. */
+	void (*stored)(void *arg);
+	void *arg;
+};
+
+/*
+ * Opens or adopts sockets (plain HTTP on an address that is not loopback needs
+ * allow-plain-http; adopted ones too) and starts answering.
+ */
+int intake_start(const struct intake_options *o, struct intake **ret, struct error *err);
+
+/* Swap site and limits, reread the certificate. What sockets are open does not change
+ * (a changed `listen` is reported in *ret_note: needs a restart). All or nothing. */
+int intake_reload(struct intake *in, struct site *site, char *ret_note, size_t note_cap,
+		  struct error *err);
+
+/*
+ * The certificate must be good before a reload is accepted: checks without changing.
+ */
+int intake_check(struct intake *in, const struct conf *c, struct error *err);
+
+/*
+ * Orderly end: answers `Connection: close`, stops accepting, waits until every request
+ * begun has been answered (the journal must be running; at most deadline_ms), stops
+ * libmicrohttpd. Sockets passed by systemd stay open in systemd: connections wait there.
+ */
+struct intake *intake_stop(struct intake *in, int64_t deadline_ms);
+
+/* A timer on main calls this every 250 ms while connections are open: ends what is past its
+ * deadline. Returns ms until it wants to be called again, or -1: not until intake_wake fires. */
+int64_t intake_sweep(struct intake *in);
+/* An eventfd that becomes readable when sweeping is needed again. Borrowed. */
+int intake_wake_fd(struct intake *in);
+
+struct intake_counts {          /* since the start; any thread */
+	uint64_t results[INTAKE_RESULT_COUNT_];
+	int64_t last_callout_ms;        /* last stored or duplicate; 0: none yet */
+};
+/* Of one webhook by title ("" counts requests to no webhook's path). -ENOENT. */
+int intake_counts(struct intake *in, const char *webhook, struct intake_counts *ret);
+
+struct intake_status {
+	unsigned connections, in_flight;
+	uint64_t evicted, timed_out, limited;
+	int64_t certificate_expiry_ms;  /* 0: no TLS */
+	char listening[512];            /* "127.0.0.1:9080 (http), ..." */
+};
+void intake_status(struct intake *in, struct intake_status *ret);
+
+/* The watchdog's question, any thread: do libmicrohttpd's threads still turn? */
+bool intake_alive(struct intake *in, int64_t limit_ms);
+
+#endif

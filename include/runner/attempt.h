@@ -1,0 +1,57 @@
+/*
+ * attempt.h - one run of one handler: spawn, feed, watch, capture, report.
+ *
+ * Spawned without a shell (posix_spawn), in its own process group, with default signal
+ * dispositions and an empty mask, nothing open but 0, 1 and 2. stdin is the body's memfd
+ * at offset 0: a handler that never reads cannot block anyone. Both outputs are read as
+ * they come; the last 16 KiB of each is kept, every line may be logged.
+ *
+ * Time-out: SIGTERM to the group, 5 s, SIGKILL. When the leader has ended, the rest of its
+ * group is killed, and the outputs are read until they end (at most 1 s more).
+ *
+ * Threads: the runner's one thread (sd-event; SIGCHLD blocked).
+ */
+#ifndef CALLOUTD_RUNNER_ATTEMPT_H
+#define CALLOUTD_RUNNER_ATTEMPT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "base/conf.h"
+#include "base/error.h"
+#include "base/wire.h"
+
+struct attempt_run;
+
+struct run_options {
+	sd_event *event;
+	const struct conf_handler *handler;     /* command, environment, timeout, log_output; borrowed for the call */
+	const char *home;               /* working directories live below: HOME/handlers/TITLE */
+	const char *const *env;         /* CALLOUT_* and FIELD_* as the daemon sent them */
+	int body_fd;                    /* sealed memfd; borrowed for the call */
+	int64_t event_id;
+	unsigned attempt;
+	void (*ended)(void *arg, struct attempt_run *a);        /* once; then run_result(), run_free() */
+	void *arg;
+};
+
+/*
+ * 0 and a running attempt; or -errno with a sentence: -ENOENT, -EACCES, -ENOEXEC (the
+ * command cannot be run: exit 127 or 126 to the daemon), -EAGAIN/-ENOMEM/-EMFILE (try later).
+ * Only NAME=VALUE pairs beginning CALLOUT_ or FIELD_ are taken from env.
+ */
+int run_start(const struct run_options *o, struct attempt_run **ret, struct error *err);
+
+void run_stop(struct attempt_run *a);   /* as a time-out, but the outcome is WIRE_STOPPED */
+struct attempt_run *run_free(struct attempt_run *a);    /* kills the group if it still runs */
+
+const char *run_handler(const struct attempt_run *a);
+int64_t run_event(const struct attempt_run *a);
+unsigned run_attempt(const struct attempt_run *a);
+int64_t run_started_ms(const struct attempt_run *a);
+
+/* The RESULT message of an ended attempt. */
+void run_result(const struct attempt_run *a, struct wire_message *m);
+
+#endif
