@@ -1,0 +1,127 @@
+/* child.c - calloutd-runner as our child: how handlers run without systemd. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "private.h"
+
+#define CHILD_STREAM_FD 3
+#define CHILD_END_MS 12000      /* its handlers get 5 s after SIGTERM, then SIGKILL */
+
+/* Beside our own program: build/ has both, and so has /usr/sbin. */
+static int runner_path(char *dst, size_t cap)
+{
+	ssize_t n = readlink("/proc/self/exe", dst, cap - 1);
+	char *slash;
+
+	if (n < 0)
+		return -errno;
+	dst[n] = '\0';
+	slash = strrchr(dst, '/');
+	if (!slash || (size_t)(slash + 1 - dst) + sizeof("calloutd-runner") > cap)
+		return -ENAMETOOLONG;
+	memcpy(slash + 1, "calloutd-runner", sizeof("calloutd-runner"));
+	return access(dst, X_OK) == 0 ? 0 : -errno;
+}
+
+static int spawn(const char *path, char *const argv[], int stream, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none;
+	int r;
+
+	sigemptyset(&none);
+	r = posix_spawn_file_actions_init(&actions);
+	if (r != 0)
+		return -r;
+	r = posix_spawnattr_init(&attributes);
+	if (r != 0) {
+		(void)posix_spawn_file_actions_destroy(&actions);
+		return -r;
+	}
+	/* Its own group: a Ctrl-C in a terminal is for us; the runner hears by the stream's end. */
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setpgroup(&attributes, 0);
+	r = posix_spawn_file_actions_adddup2(&actions, stream, CHILD_STREAM_FD);
+	if (r == 0)
+		r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
+	(void)posix_spawnattr_destroy(&attributes);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+/* dup2() onto itself would keep close-on-exec set: stay away from the target number. */
+static int move_away(int fd)
+{
+	int moved;
+
+	if (fd != CHILD_STREAM_FD)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, CHILD_STREAM_FD + 1);
+	(void)close(fd);
+	return moved;
+}
+
+int child_start(struct daemon *d, struct error *err)
+{
+	char path[PATH_MAX], home[PATH_MAX + 16], stream[16];
+	const char *conf = access(d->last_good, R_OK) == 0 ? d->last_good : d->conf_path;
+	char *argv[] = { path, (char[]){ "--config" }, strdupa(conf), (char[]){ "--home" }, home,
+			 (char[]){ "--stream" }, stream, NULL };
+	int pair[2];
+	int r;
+
+	r = runner_path(path, sizeof(path));
+	if (r < 0)
+		return error_set(err, -r, "calloutd-runner is not beside calloutd: %s", strerror(-r));
+	(void)snprintf(home, sizeof(home), "%s/runner", d->state);
+	(void)snprintf(stream, sizeof(stream), "%d", CHILD_STREAM_FD);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return error_set(err, errno, "cannot make a socket pair: %s", strerror(errno));
+	pair[1] = move_away(pair[1]);
+	r = pair[1] < 0 ? -EMFILE : spawn(path, argv, pair[1], &d->child);
+	if (pair[1] >= 0)
+		(void)close(pair[1]);
+	if (r < 0) {
+		(void)close(pair[0]);
+		d->child = 0;
+		return error_set(err, -r, "cannot start %s: %s", path, strerror(-r));
+	}
+	d->child_fd = pair[0];
+	return 0;
+}
+
+/* The stream is closed by now, so the runner ends its handlers and itself. */
+void child_stop(struct daemon *d)
+{
+	int64_t until = clock_mono_ms() + CHILD_END_MS;
+	int status;
+
+	d->child_source = sd_event_source_disable_unref(d->child_source);
+	if (d->child_fd >= 0)
+		(void)close(TAKE_FD(d->child_fd));
+	if (d->child <= 0)
+		return;
+	while (waitpid(d->child, &status, WNOHANG) == 0) {
+		if (clock_mono_ms() > until) {
+			log_warn(NULL, "calloutd-runner did not end in time: killed");
+			(void)kill(d->child, SIGKILL);
+			(void)waitpid(d->child, &status, 0);
+			break;
+		}
+		(void)usleep(5000);
+	}
+	d->child = 0;
+}

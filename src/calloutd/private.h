@@ -1,0 +1,87 @@
+/*
+ * private.h - the daemon as a whole: what main() wires together.
+ *
+ * Everything here belongs to the main thread.
+ */
+#ifndef CALLOUTD_CALLOUTD_PRIVATE_H
+#define CALLOUTD_CALLOUTD_PRIVATE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "admin/admin.h"
+#include "base/conf.h"
+#include "base/error.h"
+#include "base/loop.h"
+#include "callout/site.h"
+#include "dispatch/dispatcher.h"
+#include "intake/intake.h"
+#include "store/journal.h"
+
+#define SOCKETS_MAX 32          /* listening sockets systemd may pass */
+
+/* Sockets passed by systemd, sorted by what they are for. */
+struct passed {
+	struct intake_socket intake[SOCKETS_MAX];
+	size_t intake_count;
+	int admin_fd, metrics_fd;       /* -1: none */
+	char **names;                   /* what intake[].name points into */
+};
+
+/* Adopt what sd_listen_fds() hands over: the names "admin" and "metrics" are for the admin
+ * room, every other one is for callouts. 0 or -errno with a sentence. */
+int passed_adopt(struct passed *p, struct error *err);
+void passed_release(struct passed *p);
+
+struct daemon {
+	const char *conf_path;          /* borrowed from the command line */
+	char state[PATH_MAX];           /* the state directory */
+	char last_good[PATH_MAX];       /* the configuration accepted last, as conf_print() wrote it */
+	char admin_path[PATH_MAX], runner_directory[PATH_MAX];
+	bool has_runner_directory;
+
+	struct loop *loop;
+	struct journal *journal;
+	struct site *site;
+	struct dispatcher *dispatcher;
+	struct intake *intake;
+	struct admin *admin;
+	struct passed passed;
+
+	pid_t child;                    /* the runner we started, 0: none */
+	int child_fd;                   /* our end of its socketpair until the dispatcher has it */
+	sd_event_source *child_source;
+
+	sd_event_source *signals[3], *watchdog, *sweep, *sweep_wake;
+	uint64_t watchdog_usec;         /* 0: none wanted */
+
+	char degraded[600];             /* "" or why the configuration in force is not the one on disk */
+	int64_t started_ms, reloaded_ms;
+	bool reload_ok;
+	char told[900];                 /* the STATUS= systemd heard last */
+};
+
+/* daemon.c: start in order, stop in reverse. daemon_stop() takes a half-started one. */
+int daemon_start(struct daemon *d, struct error *err);
+void daemon_stop(struct daemon *d);
+/* All or nothing; note gets remarks ("listen changed: needs a restart"). */
+int daemon_reload(struct daemon *d, char *note, size_t note_cap, struct error *err);
+/* Tell systemd how we are (only when it changed). */
+void daemon_tell(struct daemon *d);
+
+/* settings.c: the configuration on disk, or the last good one. Sets d->degraded. */
+int settings_load(struct daemon *d, struct site **ret_site, struct error *err);
+/* Keep this configuration as the last good one. Failing is logged, not fatal. */
+int settings_keep(struct daemon *d, const struct conf *c);
+
+/* child.c: calloutd-runner as our child, without systemd. */
+int child_start(struct daemon *d, struct error *err);
+void child_stop(struct daemon *d);
+
+/* watch.c: signals, watchdog, sweeping of intake's connections. */
+int watch_start(struct daemon *d);
+void watch_stop(struct daemon *d);
+
+#endif
