@@ -10,6 +10,7 @@ OFF=/autotask/off/0c5b7a9e3d1f4b6a8c2e0d9f7b5a3c1e
 
 # A private directory with a secret, a handler that appends what it got, and a free port.
 make_home() {
+	unset STATE_DIRECTORY RUNTIME_DIRECTORY CALLOUTD_RUNNERS
 	T=$(mktemp -d "${TMPDIR:-/tmp}/calloutd-test.XXXXXX")
 	mkdir -p "$T/handlers" "$T/state" "$T/run" "$T/out"
 	printf '%s' "$SECRET" >"$T/secret"
@@ -114,12 +115,13 @@ stop_daemon() {
 kill_daemon() {
 	local pid=$DAEMON
 	DAEMON=
-	kill -KILL "$pid" && wait "$pid" 2>/dev/null || true
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null || true
 }
 
 clean_home() {
-	if [ -n "${DAEMON:-}" ]; then
-		kill -KILL "$DAEMON" 2>/dev/null && wait "$DAEMON" 2>/dev/null || true
+	if [ -n "${DAEMON:-}" ] && kill -KILL "$DAEMON" 2>/dev/null; then
+		wait "$DAEMON" 2>/dev/null || true
 	fi
 	[ -z "${T:-}" ] || rm -rf "$T"
 }
