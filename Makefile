@@ -18,6 +18,10 @@ PKGS       := libmicrohttpd libcjson libsystemd sqlite3 libcurl libconfuse libcr
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wcast-qual -Wwrite-strings -Wformat=2 \
 	-Wundef -Wvla -Wimplicit-fallthrough
+# Texts for people are cut on purpose where their buffer ends; only gcc asks.
+ifeq ($(findstring clang,$(CC)),)
+WARN += -Wno-format-truncation
+endif
 
 # What we need is kept apart from CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS: those
 # belong to whoever builds and may be replaced on the command line.

@@ -69,8 +69,8 @@ bool json_next_element(const struct json_value *array, struct json_cursor *c,
 		       struct json_value *ret_value);
 
 /*
- * Decode a JSON_STRING to UTF-8 (at most value->len bytes, so a buffer of that
- * size plus one always suffices). A NUL is added that ret_len does not count.
+ * Decode a JSON_STRING to UTF-8. 3 * value->len bytes always suffice (an invalid byte
+ * becomes the three of U+FFFD). A NUL is added that ret_len does not count.
  * 0, or -ENOBUFS when cap is too small.
  */
 int json_string(const struct json_value *value, char *dst, size_t cap, size_t *ret_len);
