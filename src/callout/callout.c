@@ -1,0 +1,259 @@
+/* callout.c - what one callout says. */
+#include "callout/callout.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "callout/entity.h"
+
+/* ---- members ---- */
+
+/* Longer than its place counts as absent: a cut name would be another name. */
+static bool take_text(const struct json_value *v, char *dst, size_t cap)
+{
+	size_t len;
+
+	if (json_string(v, dst, cap, &len) == 0 && !memchr(dst, '\0', len))
+		return true;
+	dst[0] = '\0';
+	return false;
+}
+
+static void on_action(struct callout *c, const struct json_value *v)
+{
+	c->action[0] = '\0';
+	if (!take_text(v, c->action_raw, sizeof(c->action_raw)))
+		return;
+	for (size_t i = 0; i < sizeof(c->action); i++)
+		c->action[i] = (char)tolower((unsigned char)c->action_raw[i]);
+}
+
+static void on_entity(struct callout *c, const struct json_value *v)
+{
+	const char *canonical;
+
+	c->entity[0] = '\0';
+	if (!take_text(v, c->entity_raw, sizeof(c->entity_raw)))
+		return;
+	canonical = entity_canonical(c->entity_raw, strlen(c->entity_raw));
+	(void)snprintf(c->entity, sizeof(c->entity), "%s", canonical ? canonical : c->entity_raw);
+}
+
+static void on_guid(struct callout *c, const struct json_value *v)
+{
+	(void)take_text(v, c->guid, sizeof(c->guid));
+}
+
+static void on_time(struct callout *c, const struct json_value *v)
+{
+	c->has_time = take_text(v, c->time, sizeof(c->time)) &&
+		      clock_parse(c->time, strlen(c->time), &c->time_ms) == 0;
+}
+
+static void on_id(struct callout *c, const struct json_value *v)
+{
+	c->has_id = json_integer(v, &c->id) == 0;
+}
+
+static void on_sequence(struct callout *c, const struct json_value *v)
+{
+	c->has_sequence = json_integer(v, &c->sequence) == 0;
+}
+
+static void on_person(struct callout *c, const struct json_value *v)
+{
+	c->has_person = json_integer(v, &c->person) == 0;
+}
+
+static void on_fields(struct callout *c, const struct json_value *v)
+{
+	bool usable = v->kind == JSON_OBJECT || v->kind == JSON_ARRAY;
+
+	c->fields = usable ? *v : (struct json_value){ .at = NULL };
+}
+
+/* PersonID and PersonId are one name without regard to case. */
+static const struct member {
+	const char *name;
+	void (*take)(struct callout *c, const struct json_value *v);
+} members[] = {
+	{ "Action", on_action },
+	{ "Guid", on_guid },
+	{ "EntityType", on_entity },
+	{ "Id", on_id },
+	{ "Fields", on_fields },
+	{ "EventTime", on_time },
+	{ "SequenceNumber", on_sequence },
+	{ "PersonID", on_person },
+};
+
+static void take_member(struct callout *c, const struct json_value *name, const struct json_value *v)
+{
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		if (json_string_is(name, members[i].name, true)) {
+			members[i].take(c, v);
+			return;
+		}
+	}
+}
+
+int callout_parse(const char *body, size_t len, struct callout *ret, const char **ret_why)
+{
+	struct json_value root, name, value;
+	struct json_cursor at = { NULL };
+	struct json_fault fault = { 0, "not JSON" };
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = json_read(body, len, JSON_DEPTH_MAX, &root, &fault);
+	if (r < 0) {
+		*ret_why = fault.why;
+		return -EBADMSG;
+	}
+	if (root.kind != JSON_OBJECT) {
+		*ret_why = "not an object";
+		return -EBADMSG;
+	}
+	while (json_next_member(&root, &at, &name, &value))
+		take_member(ret, &name, &value);
+	if (!ret->action[0]) {
+		*ret_why = "no Action";
+		return -EINVAL;
+	}
+	if (!ret->has_id && strcmp(ret->action, "deactivated") != 0) {
+		*ret_why = "no Id, or not a 64-bit integer";
+		return -EINVAL;
+	}
+	return 0;
+}
+
+const char *callout_record(const struct callout *c, const char *webhook,
+			   char dst[static CALLOUT_RECORD_MAX])
+{
+	if (c->has_id && strcmp(c->action, "deactivated") != 0)
+		(void)snprintf(dst, CALLOUT_RECORD_MAX, "%s/%lld", c->entity, (long long)c->id);
+	else
+		(void)snprintf(dst, CALLOUT_RECORD_MAX, "Webhook/%s", webhook);
+	return dst;
+}
+
+/* ---- fields ---- */
+
+static bool is_name_key(const struct json_value *key)
+{
+	return json_string_is(key, "name", true) || json_string_is(key, "field", true);
+}
+
+/* {"name": "Site Code", "value": "x"}: one element of the array shape. */
+static bool read_pair(const struct json_value *element, struct json_value *ret_name,
+		      struct json_value *ret_value)
+{
+	struct json_cursor at = { NULL };
+	struct json_value key, value;
+	bool has_name = false, has_value = false;
+
+	while (json_next_member(element, &at, &key, &value)) {
+		if (is_name_key(&key) && value.kind == JSON_STRING) {
+			*ret_name = value;
+			has_name = true;
+		} else if (json_string_is(&key, "value", true)) {
+			*ret_value = value;
+			has_value = true;
+		}
+	}
+	return has_name && has_value;
+}
+
+typedef int each_fn(void *arg, const struct json_value *name, const struct json_value *value);
+
+static int each_pair(const struct json_value *array, each_fn *fn, void *arg)
+{
+	struct json_cursor at = { NULL };
+	struct json_value element, name, value;
+	int r = 0;
+
+	while (r == 0 && json_next_element(array, &at, &element))
+		if (read_pair(&element, &name, &value))
+			r = fn(arg, &name, &value);
+	return r;
+}
+
+int callout_each_field(const struct callout *c, each_fn *fn, void *arg)
+{
+	struct json_cursor at = { NULL };
+	struct json_value name, value;
+	int r = 0;
+
+	if (!c->fields.at)
+		return 0;
+	if (c->fields.kind == JSON_ARRAY)
+		return each_pair(&c->fields, fn, arg);
+	while (r == 0 && json_next_member(&c->fields, &at, &name, &value)) {
+		r = fn(arg, &name, &value);
+		if (r == 0 && value.kind == JSON_ARRAY)
+			r = each_pair(&value, fn, arg);
+	}
+	return r;
+}
+
+struct search {
+	const char *name;
+	struct json_value *ret;
+	bool found;
+};
+
+static int compare_name(void *arg, const struct json_value *name, const struct json_value *value)
+{
+	struct search *s = arg;
+
+	if (json_string_is(name, s->name, true)) {
+		*s->ret = *value;
+		s->found = true;
+	}
+	return 0;
+}
+
+bool callout_field(const struct callout *c, const char *name, struct json_value *ret_value)
+{
+	struct search s = { name, ret_value, false };
+
+	(void)callout_each_field(c, compare_name, &s);
+	return s.found;
+}
+
+/* ---- the duplicate key ---- */
+
+static struct digest_piece piece(const char *text)
+{
+	return (struct digest_piece){ text, strlen(text) };
+}
+
+int callout_key(const struct callout *c, const char *webhook, bool verified,
+		const void *body, size_t len,
+		uint8_t ret_key[static CALLOUT_KEY_LEN], int64_t *ret_time_ms)
+{
+	bool by_members = c->has_sequence && c->has_time;
+	const struct digest_piece by_member[] = {
+		piece(webhook), { &verified, sizeof(verified) }, piece(c->guid), piece(c->entity),
+		{ &c->id, sizeof(c->id) }, piece(c->action), { &c->sequence, sizeof(c->sequence) },
+		piece(c->time),
+	};
+	const struct digest_piece by_body[] = {
+		piece(webhook), { &verified, sizeof(verified) }, { body, len },
+	};
+	uint8_t digest[DIGEST_LEN];
+	int r;
+
+	r = by_members ? digest_pieces(by_member, ARRAY_LEN(by_member), digest) :
+			 digest_pieces(by_body, ARRAY_LEN(by_body), digest);
+	if (r < 0)
+		return r;
+	memcpy(ret_key, digest, CALLOUT_KEY_LEN);
+	*ret_time_ms = by_members ? c->time_ms : 0;
+	return 0;
+}
