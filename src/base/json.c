@@ -24,6 +24,12 @@ static const char *skip_blanks(const char *at, const char *end)
 	return at;
 }
 
+/* strchr() alone would find the NUL that ends the set. */
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -62,7 +68,7 @@ static int read_string(struct reader_state *s)
 			for (int i = 0; i < 4; i++)
 				if (++s->at >= s->end || hex_digit(*s->at) < 0)
 					return fault(s, EBADMSG, "a bad \\u escape");
-		} else if (!memchr("\"\\/bfnrt", *s->at, 8)) {
+		} else if (!is_one_of(*s->at, "\"\\/bfnrt")) {
 			return fault(s, EBADMSG, "a bad escape");
 		}
 	}
@@ -297,7 +303,7 @@ static const char *skip_value(const char *at, const char *end)
 		else if (*at == '}' || *at == ']')
 			depth--;
 		else if (!depth) {
-			while (at < end && !memchr(",]} \t\r\n", *at, 7))
+			while (at < end && !is_one_of(*at, ",]} \t\r\n"))
 				at++;
 			return at;
 		}

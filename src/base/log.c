@@ -127,6 +127,7 @@ static void add_context(struct block *b, const struct log_ctx *ctx)
 		add_number(b, "CALLOUT_UID", ctx->uid);
 }
 
+__attribute__((format(printf, 3, 0)))
 static struct line *line_new(int priority, const struct log_ctx *ctx, const char *fmt, va_list args)
 {
 	char message[MESSAGE_MAX];
@@ -269,6 +270,20 @@ static void *writer(void *arg)
 	return NULL;
 }
 
+/* "DEVICE:INODE", both decimal. */
+static bool parse_stream(const char *text, unsigned long long *ret_device, unsigned long long *ret_inode)
+{
+	char *end;
+
+	errno = 0;
+	*ret_device = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || *end != ':')
+		return false;
+	text = end + 1;
+	*ret_inode = strtoull(text, &end, 10);
+	return errno == 0 && end != text && *end == '\0';
+}
+
 /* stderr leads to the journal if it is the very stream systemd made (systemd.exec(5)). */
 static bool leads_to_journal(void)
 {
@@ -280,7 +295,7 @@ static bool leads_to_journal(void)
 		return true;
 	if (wish && strcmp(wish, "stderr") == 0)
 		return false;
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	return stream && parse_stream(stream, &device, &inode) &&
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 

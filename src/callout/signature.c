@@ -107,7 +107,7 @@ static EVP_MAC_CTX *key_new(EVP_MAC *mac, const struct secret *s)
 
 int keyring_new(const struct secret *const *secrets, size_t count, struct keyring **ret)
 {
-	AUTO(keyring) struct keyring *k = calloc(1, sizeof(*k) + count * sizeof(k->keys[0]));
+	AUTO(keyring) struct keyring *k = calloc(1, sizeof(*k) + count * sizeof(EVP_MAC_CTX *));
 	EVP_MAC *mac;
 
 	if (!k)

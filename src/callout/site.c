@@ -20,7 +20,7 @@ struct site {
 /* The secrets of one webhook, wiped again once they are keyed. */
 static int load_keys(const struct conf_webhook *w, struct keyring **ret, struct error *err)
 {
-	struct secret **secrets = calloc(w->secrets.count, sizeof(*secrets));
+	struct secret **secrets = calloc(w->secrets.count, sizeof(struct secret *));
 	int r = 0;
 
 	if (!secrets)
@@ -51,22 +51,32 @@ static void release(struct site *s)
 	free(s);
 }
 
+static int load_hooks(struct site *s, const struct conf *conf, struct error *err)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		int r = load_keys(&conf->webhooks[i], &s->keys[i], err);
+
+		if (r < 0)
+			return r;
+		s->hooks[i] = (struct hook){ &conf->webhooks[i], s->keys[i], i };
+	}
+	return 0;
+}
+
 int site_new(struct conf *conf, struct site **ret_site, struct error *err)
 {
 	struct site *s = calloc(1, sizeof(*s));
-	int r = 0;
+	int r;
 
 	if (!s)
 		return error_set(err, ENOMEM, "out of memory");
 	s->count = conf->webhook_count;
 	s->hooks = calloc(s->count + 1, sizeof(*s->hooks));
-	s->keys = calloc(s->count + 1, sizeof(*s->keys));
+	s->keys = calloc(s->count + 1, sizeof(struct keyring *));
 	if (!s->hooks || !s->keys)
 		r = error_set(err, ENOMEM, "out of memory");
-	for (size_t i = 0; r == 0 && i < s->count; i++) {
-		r = load_keys(&conf->webhooks[i], &s->keys[i], err);
-		s->hooks[i] = (struct hook){ &conf->webhooks[i], s->keys[i], i };
-	}
+	else
+		r = load_hooks(s, conf, err);
 	if (r < 0) {
 		release(s);
 		return r;
