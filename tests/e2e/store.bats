@@ -77,8 +77,8 @@ small_disk() { mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$T/state"; }
 @test "a second daemon on the same state is held out" {
 	conf_usual
 	start_daemon
-	local port=$PORT
-	{ conf_top | sed "s/:$port/:$(free_port)/; s|$ADMIN|$T/run/second.sock|"; conf_webhook; conf_handler record; } >"$T/second.conf"
+	local first=$PORT
+	{ conf_top | sed "s/:$first/:$(free_port)/; s|$ADMIN|$T/run/second.sock|"; conf_webhook; conf_handler record; } >"$T/second.conf"
 	CALLOUTD_LOG=stderr "$BUILD/calloutd" --config "$T/second.conf" >"$T/second.log" 2>&1 3>&- &
 	second=$!
 	poll 10 grep -qi 'another' "$T/second.log"
