@@ -20,6 +20,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
 
 #include "base/auto.h"
 #include "base/error.h"
@@ -158,6 +161,22 @@ int conf_print(const struct conf *c, FILE *f);
 
 /* Names of every setting of a section ("", "webhook", "subscribe", "handler", "autotask"), for tests of the manual. */
 const char *const *conf_settings(const char *section);
+
+/*
+ * The grammar of `listen` and `metrics-listen`, see intake/address.h; "*:9080" and "9080" are
+ * "[::]:9080". 0, or -EINVAL with a sentence that begins with a verb ("is not an address; ...").
+ */
+int conf_address_parse(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,
+		       struct error *err);
+/* 127.0.0.0/8, ::1, the former written as IPv6, and UNIX sockets. */
+bool conf_address_is_loopback(const struct sockaddr_storage *sa);
+
+/*
+ * The grammar of `trusted-proxies`: an address or a block. IPv4 comes out as ::ffff:a.b.c.d,
+ * its bits counted accordingly (10.0.0.0/8: 104). As above.
+ */
+int conf_block_parse(const char *text, struct in6_addr *ret_address, unsigned *ret_bits,
+		     struct error *err);
 
 const struct conf_handler *conf_handler_find(const struct conf *c, const char *title);
 const struct conf_webhook *conf_webhook_find(const struct conf *c, const char *title);
