@@ -160,6 +160,16 @@ const char *conf_size_text(uint64_t bytes, char dst[static CONF_SIZE_LEN]);
 /* Settings together: paths, names, TLS, plain HTTP. */
 int conf_rules(struct conf *c, const struct conf_outline *o, struct error *err);
 
+/* ---- programs ---- */
+
+/*
+ * 0, also when it cannot be seen; or -errno and a sentence that begins with a verb:
+ * the file is missing or not executable, or what it needs to be run is.
+ */
+int conf_program_check(const char *path, struct error *err);
+/* It can be read and is neither a script nor a compiled program. */
+bool conf_program_is_strange(const char *path);
+
 /* ---- checks of one text, for the table ---- */
 conf_text_check conf_text_path, conf_text_file, conf_text_socket, conf_text_reference,
 	conf_text_address, conf_text_block, conf_text_url, conf_text_base_url, conf_text_title,
