@@ -133,7 +133,7 @@ raw() { timeout 10 socat -t 5 - "TCP:127.0.0.1:$PORT" || true; }
 	done
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 5 lines 1
-	! grep -q ' 66 ' "$T/out/log"
+	never grep -q ' 66 ' "$T/out/log"
 }
 
 @test "a request that does not come to its end is ended at its deadline" {
@@ -143,6 +143,6 @@ raw() { timeout 10 socat -t 5 - "TCP:127.0.0.1:$PORT" || true; }
 		for _ in {1..20}; do printf x; read -rt 0.5 <> <(:) || true; done; }
 	drip 2>/dev/null | raw >"$T/dripped"
 	((SECONDS - begin < 9))
-	! grep -q '^HTTP/1.1 200' "$T/dripped"
+	never grep -q '^HTTP/1.1 200' "$T/dripped"
 	[ "$(post "$(body 1)")" = 200 ]
 }

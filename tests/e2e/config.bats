@@ -50,11 +50,11 @@ check() { "$BUILD/calloutd" --config "$T/calloutd.conf" --check; }
 	STATE_DIRECTORY=$T/state start_daemon
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 5 lines 1
-	ctl status | grep -qi 'last good'
-	ctl status | grep -q nonsense
+	status_says 'last good'
+	status_says nonsense
 	conf_usual
 	ctl reload
-	! ctl status | grep -qi 'last good'
+	never status_says 'last good'
 }
 
 @test "without a last good one, an invalid configuration is an error that says where" {
@@ -93,8 +93,8 @@ accepted_again() { [ "$(post "$(body 4)")" = 200 ]; }
 	start_daemon
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 5 logged 'secret 2'
-	! logged "$SECRET"
-	! logged new-secret
+	never logged "$SECRET"
+	never logged new-secret
 }
 
 @test "what calloutctl config prints is a configuration that means the same" {
@@ -121,5 +121,5 @@ accepted_again() { [ "$(post "$(body 4)")" = 200 ]; }
 	ctl reload
 	poll 5 lines 1
 	stop_daemon
-	! grep -qE "${HOOK##*/}|${OFF##*/}|$SECRET|sha1=|T20250915" "$T/log"
+	never grep -qE "${HOOK##*/}|${OFF##*/}|$SECRET|sha1=|T20250915" "$T/log"
 }

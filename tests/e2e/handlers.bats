@@ -141,6 +141,7 @@ paused() { ctl status | grep -qi paus; }
 	EOF
 	conf_usual 'env-fields = { "Status", "Title" }'
 	start_daemon
+	# shellcheck disable=SC2016 # must not be expanded, here or there
 	printf '{"Action":"Update","EntityType":"Ticket","Id":1,"Fields":{"Status":5,"Title":"a $(touch /tmp/x) b"}}' >"$T/hostile"
 	post "$T/hostile"
 	poll 5 lines 1

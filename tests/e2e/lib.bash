@@ -93,6 +93,9 @@ poll() {
 	done
 }
 
+# never COMMAND...: must fail (bats does not notice a bare `!`).
+never() { ! "$@"; }
+
 answers() { curl -s -o /dev/null --max-time 2 "$URL/"; }
 
 start_daemon() {
@@ -151,4 +154,5 @@ post() {
 }
 
 lines() { [ -f "$T/out/log" ] && [ "$(wc -l <"$T/out/log")" -ge "$1" ]; }
+status_says() { ctl status | grep -qi -- "$1"; }
 logged() { grep -q -- "$1" "$T/log"; }

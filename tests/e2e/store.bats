@@ -77,8 +77,8 @@ small_disk() { mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$T/state"; }
 @test "a second daemon on the same state is held out" {
 	conf_usual
 	start_daemon
-	port=$PORT
-	{ conf_top | sed "s/:$port/:$(free_port)/; s|$ADMIN|$T/run/second.sock|"; conf_webhook; conf_handler record; } >"$T/second.conf"
+	local first=$PORT
+	{ conf_top | sed "s/:$first/:$(free_port)/; s|$ADMIN|$T/run/second.sock|"; conf_webhook; conf_handler record; } >"$T/second.conf"
 	CALLOUTD_LOG=stderr "$BUILD/calloutd" --config "$T/second.conf" >"$T/second.log" 2>&1 3>&- &
 	second=$!
 	poll 10 grep -qi 'another' "$T/second.log"
@@ -98,5 +98,5 @@ small_disk() { mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$T/state"; }
 	poll 20 removed
 	ctl show 1 --json | jq -e '.record_id == 4711 or .id == 4711 or (.record | test("4711"))'
 	stop_daemon
-	! grep -q needle-in-the-payload "$T/state/calloutd.db"
+	never grep -q needle-in-the-payload "$T/state/calloutd.db"
 }
