@@ -64,7 +64,7 @@ static bool cannot_load(struct lane *l, const struct choice *c, const struct mom
 	return false;
 }
 
-static int send(struct lane *l, const struct delivery_ref *ref, const struct load *w)
+static int hand_over(struct lane *l, const struct delivery_ref *ref, const struct load *w)
 {
 	return link_start(l->peer->link, l->state.name, ref->event, ref->attempts + 1,
 			  (const char *const *)w->env, w->body, w->len);
@@ -99,7 +99,7 @@ bool lane_start(struct lane *l, const struct choice *c, const struct moment *now
 	if (r < 0)
 		return cannot_load(l, c, now, r);
 	e = errand_add(l, c->slot->ref.event, c->slot->ref.record);
-	r = e ? send(l, &c->slot->ref, &w) : -ENOMEM;
+	r = e ? hand_over(l, &c->slot->ref, &w) : -ENOMEM;
 	if (r == 0) {
 		note_start(l, c, e, now);
 		return true;
