@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 static void put(struct writer *w, const void *data, size_t len)
 {
@@ -70,35 +71,6 @@ void writer_end(struct writer *w)
 
 /* ---- texts ---- */
 
-/* Length of the well-formed UTF-8 sequence that begins here (RFC 3629), or 0. */
-static size_t sequence_length(const unsigned char *at, size_t left)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t need;
-
-	if (at[0] < 0x80)
-		return 1;
-	if (at[0] < 0xc2 || at[0] > 0xf4)
-		return 0;
-	need = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-	if (left < need)
-		return 0;
-	if (at[0] == 0xe0)
-		low = 0xa0;
-	else if (at[0] == 0xed)
-		high = 0x9f;
-	else if (at[0] == 0xf0)
-		low = 0x90;
-	else if (at[0] == 0xf4)
-		high = 0x8f;
-	if (at[1] < low || at[1] > high)
-		return 0;
-	for (size_t i = 2; i < need; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	return need;
-}
-
 /* What must not stand in a text as it is. */
 static void put_escaped(struct writer *w, unsigned char c)
 {
@@ -123,7 +95,7 @@ static bool plain(unsigned char c)
 /* One character that is not plain; how many bytes of the input it took. */
 static size_t put_special(struct writer *w, const unsigned char *at, size_t left)
 {
-	size_t n = sequence_length(at, left);
+	size_t n = utf8_length((const char *)at, left);
 
 	if (n == 0) {
 		put(w, "\xef\xbf\xbd", 3);

@@ -30,6 +30,7 @@ struct scan {
 	unsigned line;
 	struct token token;     /* the current one */
 	size_t first;           /* instances from here on are of this file */
+	unsigned quiet;         /* a line with a value that may be secret: no word of it is repeated */
 	struct error *err;
 };
 
@@ -284,6 +285,13 @@ static bool at_sign(const struct scan *s, char sign)
 
 /* ---- from tokens to sections and settings ---- */
 
+/* A literal secret with a quote in it falls apart into words: none of them goes into a sentence. */
+static const char *shown_token(const struct scan *s, const struct token *t,
+			       char dst[static CONF_SHOWN_LEN])
+{
+	return t->line == s->quiet ? "..." : conf_shown(t->at, t->len, dst);
+}
+
 static int unexpected(struct scan *s, const char *right)
 {
 	char shown[CONF_SHOWN_LEN];
@@ -293,22 +301,25 @@ static int unexpected(struct scan *s, const char *right)
 	if (s->token.kind == TOKEN_TEXT)
 		return FAIL(s, s->token.line, "a text does not belong here; %s", right);
 	return FAIL(s, s->token.line, "'%s' does not belong here; %s",
-		    conf_shown(s->token.at, s->token.len, shown), right);
+		    shown_token(s, &s->token, shown), right);
 }
 
 /* One value. Texts are quoted, numbers and truth values may stand bare. */
 static int scan_value(struct scan *s, const struct conf_setting *setting)
 {
 	char shown[CONF_SHOWN_LEN];
+	const char *word;
 
+	if (setting->flags & CONF_SECRET)
+		s->quiet = s->token.line;
 	if (s->token.kind == TOKEN_TEXT)
 		return take_token(s);
-	if (s->token.kind != TOKEN_WORD || (setting->flags & CONF_SECRET))
+	if (s->token.kind != TOKEN_WORD)
 		return unexpected(s, conf_kind_example(setting->kind));
-	(void)conf_shown(s->token.at, s->token.len, shown);
+	word = shown_token(s, &s->token, shown);
 	if (conf_kind_is_quoted(setting->kind))
-		return FAIL(s, s->token.line, "%s: '%s' must stand in double quotes: \"%s\"", setting->name,
-			    shown, shown);
+		return FAIL(s, s->token.line, "%s: '%s' must stand in double quotes: \"%s\"", setting->name, word,
+			    word);
 	return take_token(s);
 }
 
@@ -352,6 +363,8 @@ static int scan_setting(struct scan *s, size_t instance, int key)
 		return FAIL(s, s->token.line, "'%s' is set a second time; the first is at %s:%u", setting->name,
 			    at->file, at->line);
 	*at = (struct conf_place){ s->file, s->token.line };
+	if (setting->flags & CONF_SECRET)
+		s->quiet = s->token.line;
 	r = take_token(s);
 	if (r == 0)
 		r = scan_equals(s, setting->name);
@@ -468,7 +481,10 @@ static int scan_name(struct scan *s, size_t instance)
 	if (key >= 0)
 		return scan_setting(s, instance, key);
 	is_section = take_token(s) == 0 && (at_sign(s, '{') || s->token.kind == TOKEN_TEXT);
-	(void)conf_unknown(section, name.at, name.len, is_section, &why);
+	if (name.line == s->quiet)
+		(void)conf_unknown(section, "...", 3, is_section, &why);
+	else
+		(void)conf_unknown(section, name.at, name.len, is_section, &why);
 	return FAIL(s, name.line, "%s", why.text);
 }
 
