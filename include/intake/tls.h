@@ -29,4 +29,13 @@ int64_t tls_expiry_ms(struct tls *t);   /* notAfter of the leaf */
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 void *tls_callback(struct tls *t);      /* a gnutls_certificate_retrieve_function3 * */
 
+/*
+ * Tell a session (a gnutls_session_t) whose certificates it gets: the callback has no
+ * argument of ours. Before the handshake; t must outlive the session. Any thread.
+ */
+void tls_attach(struct tls *t, void *session);
+
+/* Send a short text over an established session and say that it was the last. On the session's own thread. */
+void tls_last_words(void *session, const char *text);
+
 #endif

@@ -1,0 +1,297 @@
+/*
+ * conns.c - every open connection, its deadline, and who must go first.
+ *
+ * libmicrohttpd's own time-out counts silence only, and at its limit nobody gets in. So
+ * deadlines are absolute here, and near the limit the oldest unfinished request makes room.
+ * To end a connection is to shut its socket down: libmicrohttpd notices and cleans up.
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "private.h"
+
+#define IDLE_MS 75000           /* longer than the 60 s of nginx, so that the proxy is first to close */
+#define GRACE_MS 500            /* at a stop: who has connected is about to send */
+#define SWEEP_MIN_MS 50
+#define SWEEP_MAX_MS TALLY_LOG_WINDOW_MS
+
+int conns_init(struct conns *c)
+{
+	c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->wake_fd < 0)
+		return -errno;
+	(void)pthread_mutex_init(&c->lock, NULL);
+	return 0;
+}
+
+void conns_free(struct conns *c)
+{
+	(void)close(c->wake_fd);
+	(void)pthread_mutex_destroy(&c->lock);
+}
+
+void conns_limits(struct conns *c, const struct conf *conf)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->max = conf->max_connections;
+	c->request_timeout_ms = conf->request_timeout_ms;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+bool conns_room(struct conns *c)
+{
+	bool room;
+
+	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
+	(void)pthread_mutex_lock(&c->lock);
+	room = c->count < c->max;
+	if (!room)
+		c->refused++;
+	(void)pthread_mutex_unlock(&c->lock);
+	return room;
+}
+
+static void end(struct conn *conn)
+{
+	conn->ended = true;
+	conn->owner->ended++;
+	(void)shutdown(conn->fd, SHUT_RDWR);
+}
+
+/* Who has held a place longest without a whole request; else who has idled longest. */
+static struct conn *expendable(struct conns *c, const struct conn *except)
+{
+	struct conn *incomplete = NULL, *idle = NULL;
+
+	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
+		struct conn **best = conn->state == CONN_IDLE ? &idle : &incomplete;
+
+		if (conn->ended || conn == except || conn->state == CONN_WORKING ||
+		    conn->state == CONN_ANSWERING)
+			continue;
+		if (!*best || conn->since_ms < (*best)->since_ms)
+			*best = conn;
+	}
+	return incomplete ? incomplete : idle;
+}
+
+static void make_room(struct conns *c, const struct conn *except)
+{
+	while ((uint64_t)(c->count - c->ended) * 5 > (uint64_t)c->max * 4) {
+		struct conn *victim = expendable(c, except);
+
+		if (!victim)
+			return;
+		end(victim);
+		c->evicted++;
+	}
+}
+
+struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	bool wake;
+
+	if (!conn)
+		return NULL;
+	conn->owner = c;
+	conn->listener = listener;
+	conn->fd = fd;
+	conn->session = session;
+	conn->state = CONN_FRESH;
+	conn->accepted_ms = conn->since_ms = clock_mono_ms();
+
+	(void)pthread_mutex_lock(&c->lock);
+	conn->prev = c->newest;
+	if (c->newest)
+		c->newest->next = conn;
+	else
+		c->oldest = conn;
+	c->newest = conn;
+	c->count++;
+	make_room(c, conn);
+	wake = c->asleep;
+	c->asleep = false;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (wake)
+		(void)eventfd_write(c->wake_fd, 1);
+	return conn;
+}
+
+/* The list never holds a descriptor that is closed: libmicrohttpd tells us before it closes. */
+void conns_remove(struct conn *conn)
+{
+	struct conns *c = conn->owner;
+
+	(void)pthread_mutex_lock(&c->lock);
+	if (conn->prev)
+		conn->prev->next = conn->next;
+	else
+		c->oldest = conn->next;
+	if (conn->next)
+		conn->next->prev = conn->prev;
+	else
+		c->newest = conn->prev;
+	c->count--;
+	c->ended -= conn->ended;
+	(void)pthread_mutex_unlock(&c->lock);
+	free(conn);
+}
+
+/* How many bytes have come over a connection; 0 where the kernel does not count (UNIX sockets). */
+static uint64_t bytes_received(int fd)
+{
+	struct tcp_info info = { .tcpi_state = 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_bytes_received;
+}
+
+/*
+ * A first request's time counts from the accept on, so that neither a TLS handshake nor a
+ * request line can be dripped; a later one's from its first line, or from when the
+ * sweep saw bytes come.
+ */
+void conn_enter(struct conn *conn, enum conn_state state)
+{
+	struct conns *c = conn->owner;
+	bool counts_on;
+	uint64_t bytes = state == CONN_IDLE ? bytes_received(conn->fd) : 0;
+	int64_t now_ms = clock_mono_ms();
+
+	(void)pthread_mutex_lock(&c->lock);
+	counts_on = state == CONN_READING &&
+		    (conn->state == CONN_FRESH || conn->state == CONN_READING);
+	conn->state = state;
+	conn->bytes_at_idle = bytes;
+	if (!counts_on)
+		conn->since_ms = now_ms;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void conn_begin(struct conn *conn, struct request *request)
+{
+	struct conns *c = conn->owner;
+
+	(void)pthread_mutex_lock(&c->lock);
+	conn->beginning = request;
+	conn->thread = pthread_self();
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- sweeping ---- */
+
+static int64_t deadline_ms(const struct conn *conn)
+{
+	switch (conn->state) {
+	case CONN_WORKING:
+		return INT64_MAX;       /* the journal always answers */
+	case CONN_IDLE:
+		return conn->since_ms + IDLE_MS;
+	default:
+		return conn->since_ms + conn->owner->request_timeout_ms;
+	}
+}
+
+/* The first bytes of a next request, not yet a line that libmicrohttpd would tell us of. */
+static void notice_bytes(struct conn *conn, int64_t now_ms)
+{
+	if (conn->state == CONN_IDLE && bytes_received(conn->fd) > conn->bytes_at_idle) {
+		conn->state = CONN_READING;
+		conn->since_ms = now_ms;
+	}
+}
+
+int64_t conns_sweep(struct conns *c, int64_t now_ms)
+{
+	int64_t next_ms, result;
+
+	(void)pthread_mutex_lock(&c->lock);
+	/* Whatever begins after this moment has its deadline later than that. */
+	next_ms = now_ms + c->request_timeout_ms;
+	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
+		if (conn->ended)
+			continue;
+		notice_bytes(conn, now_ms);
+		if (deadline_ms(conn) <= now_ms) {
+			end(conn);
+			if (conn->state != CONN_IDLE)
+				c->timed_out++;
+		} else if (deadline_ms(conn) < next_ms) {
+			next_ms = deadline_ms(conn);
+		}
+	}
+	c->asleep = c->count == 0;
+	result = c->asleep ? -1 : next_ms - now_ms;
+	(void)pthread_mutex_unlock(&c->lock);
+	if (result > SWEEP_MAX_MS)
+		return SWEEP_MAX_MS;
+	return result >= 0 && result < SWEEP_MIN_MS ? SWEEP_MIN_MS : result;
+}
+
+/* ---- questions ---- */
+
+static bool has_unread(int fd)
+{
+	int bytes = 0;
+
+	return ioctl(fd, SIOCINQ, &bytes) == 0 && bytes > 0;
+}
+
+static bool is_quiet(const struct conn *conn, int64_t now_ms)
+{
+	if (conn->ended)
+		return true;
+	if (conn->state == CONN_FRESH)
+		return now_ms - conn->accepted_ms > GRACE_MS && !has_unread(conn->fd);
+	return conn->state == CONN_IDLE && !has_unread(conn->fd);
+}
+
+bool conns_quiet(struct conns *c, int64_t now_ms)
+{
+	bool quiet = true;
+
+	(void)pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->oldest; quiet && conn; conn = conn->next)
+		quiet = is_quiet(conn, now_ms);
+	(void)pthread_mutex_unlock(&c->lock);
+	return quiet;
+}
+
+struct conn *conns_sole_beginning(struct conns *c)
+{
+	struct conn *found = NULL;
+	unsigned count = 0;
+
+	(void)pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
+		if (conn->beginning && pthread_equal(conn->thread, pthread_self())) {
+			found = conn;
+			count++;
+		}
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return count == 1 ? found : NULL;       /* only this thread could remove it */
+}
+
+bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms)
+{
+	bool turning = true;
+
+	(void)pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->oldest; turning && conn; conn = conn->next) {
+		int64_t since_ms = atomic_load_explicit(&conn->handler_since_ms, memory_order_relaxed);
+
+		turning = since_ms == 0 || now_ms - since_ms <= limit_ms;
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return turning;
+}
