@@ -89,8 +89,7 @@ teardown() {
 	[ "$(post "$(body 1)")" = 200 ]
 	pid=$(main_pid calloutd.service)
 	# The process as this machine numbers it.
-	outer=$(pgrep -x calloutd | while read -r p; do
-		[ "$(awk '/^NSpid:/ {print $NF}' "/proc/$p/status")" = "$pid" ] && echo "$p"; done)
+	outer=$(for p in $(pgrep -x calloutd); do [ "$(inner_pid "$p")" != "$pid" ] || echo "$p"; done)
 	mkfifo "$M/hold.$$"
 	"$BUILD/tools/freeze" "$outer" journal <"$M/hold.$$" >"$M/frozen" 3>&- &
 	freezer=$!
