@@ -152,7 +152,7 @@ struct view {
 	const struct conf *conf;        /* the site's */
 	struct proxies *proxies;
 	struct tally *nowhere;          /* requests to no webhook's path */
-	struct tally *tallies[];        /* by hook's index */
+	struct tally *tallies[CONF_WEBHOOKS_MAX];       /* by hook's index */
 };
 
 int view_new(struct site *site, struct tallies *tallies, struct view **ret, struct error *err);

@@ -250,7 +250,6 @@ static void secure_close(struct secure *s)
 static int secure_ask(struct secure *s, const char *request, char *answer, size_t cap)
 {
 	struct client *c = s->plain;
-	int status = 0;
 
 	assert_true(gnutls_record_send(s->session, request, strlen(request)) > 0);
 	c->len = 0;
@@ -264,9 +263,8 @@ static int secure_ask(struct secure *s, const char *request, char *answer, size_
 		c->len += (size_t)n;
 		c->text[c->len] = '\0';
 	}
-	(void)sscanf(c->text, "HTTP/1.1 %d", &status);
 	(void)snprintf(answer, cap, "%.*s", (int)c->len, c->text);
-	return status;
+	return status_of(c->text);
 }
 
 static void shown_name(struct secure *s, char *dst, size_t cap)
