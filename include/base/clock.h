@@ -25,8 +25,10 @@ const char *clock_text(int64_t ms, char dst[static CLOCK_TEXT_LEN]);
 
 /*
  * Read "2025-09-15T14:57:50", with or without a fraction of any length, with
- * "Z", an offset "+02:00", or nothing (taken as UTC: vendor examples have Z,
- * a missing one is tolerated). A blank may stand for the T. Nothing may follow.
+ * "Z", an offset "+02:00" or "+0200", or nothing (taken as UTC: vendor examples have Z,
+ * a missing one is tolerated). A blank may stand for the T, a comma for the fraction's
+ * point. Digits beyond milliseconds are dropped. Nothing may follow. Years before 1900 are
+ * refused: 0001-01-01 is .NET's "no date".
  * 0, or -EINVAL and *ret_ms is untouched.
  */
 int clock_parse(const char *text, size_t len, int64_t *ret_ms);
@@ -38,7 +40,7 @@ int clock_parse(const char *text, size_t len, int64_t *ret_ms);
  */
 int duration_parse(const char *text, int64_t *ret_ms);
 
-/* The shortest exact form of a duration: "1h30m", "250ms", "0s". Returns dst. */
+/* The exact form people would write: "1h30m", "250ms", "7d"; "0s" for 0 and less. Returns dst. */
 const char *duration_text(int64_t ms, char dst[static CLOCK_TEXT_LEN]);
 
 /* Read a size: a number with nothing, K, M, G or T (powers of 1024). As above. */

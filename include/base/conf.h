@@ -6,11 +6,15 @@
  * and what would be right. Reading touches the configuration files only: secrets
  * are loaded by who needs them (secret.h), handlers are looked at by conf_check().
  *
- * libconfuse's habits and what we do about them: it keeps no line per option, so
- * validators record "file:line" (sections: the line of the opening); a repeated key
- * or section title is an error here; "${X}" is an error that says environment
- * variables are not expanded; an unknown key is an error with the nearest known one.
- * Backslashes inside double quotes are libconfuse's escapes; documented in the manual.
+ * libconfuse's habits and what we do about them: it keeps no line per setting, counts
+ * lines wrongly behind C comments, lets the last of repeated settings win, expands
+ * "${X}", drops backslashes, and its lexer keeps state in globals. So a scanner of our
+ * own looks at each file first: it records file:line of every setting (of a section: its
+ * opening) and refuses repeated and unknown ones (naming the nearest known), "${",
+ * "+=", and backslashes that mean nothing. What is left, libconfuse reads as we do.
+ *
+ * Threads: conf_load() is for the main thread only (libconfuse's globals). Everything
+ * that takes a const struct conf is for any thread.
  *
  * Units are in the names. Strings are UTF-8, never NULL unless said so.
  */
@@ -51,8 +55,9 @@ struct conf_when {
 };
 
 struct conf_subscribe {
-	char *entity;           /* canonical name as in callout/entity.h, or as written */
-	struct conf_list events, fields, display_fields, udf_fields, display_udf_fields;
+	char *entity;           /* as written; callout/entity.h knows the canonical name */
+	struct conf_list events;        /* lower case; at least one */
+	struct conf_list fields, display_fields, udf_fields, display_udf_fields;
 	struct conf_ids exclude_resources;
 	char *notify;           /* NULL: none */
 	bool active, threshold_notification;
@@ -76,7 +81,7 @@ struct conf_rate {
 struct conf_handler {
 	char *title;
 	struct conf_list webhooks;      /* titles; at least one; each exists */
-	struct conf_list entities;      /* canonical where known; empty: all */
+	struct conf_list entities;      /* as written; empty: all */
 	struct conf_list actions;       /* lower case; never empty (default: create, update, delete) */
 	struct conf_when *when;         /* all must hold */
 	size_t when_count;

@@ -1,7 +1,8 @@
 /*
- * digest.h - SHA-256 over pieces, each counted in with its length, and random tokens.
+ * digest.h - SHA-256 over pieces, each counted in with its length, and bytes as text. Pure.
  *
- * Lengths are part of what is digested, so ("ab","c") and ("a","bc") differ.
+ * A length is digested before its piece, as 64 bits in little-endian order, so ("ab","c")
+ * and ("a","bc") differ.
  */
 #ifndef CALLOUTD_BASE_DIGEST_H
 #define CALLOUTD_BASE_DIGEST_H

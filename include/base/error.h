@@ -10,12 +10,12 @@
 #define CALLOUTD_BASE_ERROR_H
 
 struct error {
-	char text[512];
+	char text[512];         /* always terminated; cut, if it must be, between characters */
 };
 
 /*
  * Fill in e (if any) and return -code, so that callers can "return error_set()".
- * code is a positive errno.
+ * code is a positive errno. The arguments may point into e.
  */
 int error_set(struct error *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

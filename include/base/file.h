@@ -1,5 +1,5 @@
 /*
- * file.h - small helpers for files: read whole, replace atomically, check others' rights.
+ * file.h - small helpers for files: read whole, replace atomically, make directories.
  */
 #ifndef CALLOUTD_BASE_FILE_H
 #define CALLOUTD_BASE_FILE_H
@@ -18,11 +18,12 @@ int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len);
 
 /*
  * Write beside and rename over, with fsync of file and directory: afterwards
- * path holds either the old bytes or all of the new ones, also after a power cut.
+ * path holds either the old bytes or all of the new ones, also after a power cut. mode is
+ * exact (no umask). A symbolic link at path is replaced, not followed. One writer per path.
  */
 int file_replace(const char *path, mode_t mode, const void *data, size_t len);
 
-/* mkdir -p with this mode for what is missing. 0 or -errno with a sentence. */
+/* mkdir -p with this mode (less the umask) for what is missing. 0 or -errno with a sentence. */
 int directory_make(const char *path, mode_t mode, struct error *err);
 
 /* Bytes a non-root writer may still use on path's file system. 0 or -errno. */

@@ -5,8 +5,8 @@
  * Autotask sends is read with this: values are spans of the text itself,
  * integers are read exactly, and each laxity is decided here on purpose:
  *
- *   refused   trailing text, raw control characters in strings, leading zeros,
- *             bad escapes, more than the given depth
+ *   refused   trailing text, raw control characters in strings (NUL is one),
+ *             leading zeros, bad escapes, more than the given depth
  *   accepted  a UTF-8 byte order mark at the start; invalid UTF-8 and lone
  *             surrogates in strings (decoded as U+FFFD: vendors cut texts in
  *             the middle of a character, and the handler gets the raw bytes);
@@ -70,18 +70,18 @@ bool json_next_element(const struct json_value *array, struct json_cursor *c,
 
 /*
  * Decode a JSON_STRING to UTF-8. 3 * value->len bytes always suffice (an invalid byte
- * becomes the three of U+FFFD). A NUL is added that ret_len does not count.
- * 0, or -ENOBUFS when cap is too small.
+ * becomes the three of U+FFFD). A NUL is added that ret_len (may be NULL) does not count.
+ * 0, -ENOBUFS when cap is too small, or -EINVAL for another kind of value; dst is undefined then.
  */
 int json_string(const struct json_value *value, char *dst, size_t cap, size_t *ret_len);
 
-/* True if the JSON_STRING decodes to this text; ASCII letters in any case with fold. */
+/* True if it is a JSON_STRING that decodes to this text; ASCII letters in any case with fold. */
 bool json_string_is(const struct json_value *value, const char *text, bool fold);
 
 /*
  * Read an integer exactly, from a JSON_NUMBER without fraction or exponent or
- * from a JSON_STRING holding just that (seen in the wild: numbers in quotes).
- * 0, -EINVAL not an integer, -ERANGE outside int64.
+ * from a JSON_STRING holding just that, without escapes (seen in the wild: numbers in quotes).
+ * 0, -EINVAL not an integer, -ERANGE outside int64; *ret is untouched then.
  */
 int json_integer(const struct json_value *value, int64_t *ret);
 

@@ -22,19 +22,20 @@ AUTO_DEFINE(loop, struct loop *, loop_free)
 /* The sd-event loop inside; borrowed. */
 sd_event *loop_event(struct loop *l);
 
-/* Run until loop_quit(). 0 or the value given to it. */
+/* Run until loop_quit(). 0 or the value given to it. Once in a loop's life. */
 int loop_run(struct loop *l);
 void loop_quit(struct loop *l, int value);
 
 /*
- * Run fn(arg) soon on the loop's thread. Never blocks; in order per caller.
- * 0 or -ENOMEM. After the loop ended, what is left is run by loop_free().
+ * Run fn(arg) soon on the loop's thread. Never blocks; in order per caller;
+ * what fn itself posts has its turn after the other sources. 0 or -ENOMEM. After the loop ended, what is left is run by loop_free().
  */
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
 /*
- * Run fn(arg) on the loop's thread and wait until it has returned. 0, or
- * -ETIMEDOUT: fn was not started in time and never will be.
+ * Run fn(arg) on the loop's thread and wait until it has returned. 0; or, and then fn was not
+ * started and never will be: -ETIMEDOUT it had no turn in time, -ECANCELED the loop has ended.
+ * On the loop's own thread fn is called at once.
  */
 int loop_call(struct loop *l, void (*fn)(void *arg), void *arg, int64_t timeout_ms);
 

@@ -29,7 +29,10 @@ struct secret {
 /* True if the text has the shape of a reference. Does no I/O. */
 bool secret_is_reference(const char *reference);
 
-/* Allocates. -EINVAL not a reference, -EPERM too loose, -EFBIG, -ENODATA empty, or open's errno. */
+/*
+ * Allocates. -EINVAL not a reference or a NUL in it, -EPERM too loose, -EFBIG, -ENODATA empty,
+ * -ENOENT no credentials passed, or open's errno. A credential's rights are systemd's affair.
+ */
 int secret_load(const char *reference, struct secret **ret_secret, struct error *err);
 
 /* Wipes and frees. NULL is fine. Always returns NULL. */

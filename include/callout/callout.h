@@ -3,8 +3,9 @@
  *
  * Reads a body into a struct whose texts are copies and whose numbers are exact.
  * Member names in any case; of repeated members the last counts (as .NET, Python
- * and JavaScript have it). PersonID and PersonId are the same member. Unknown
- * members are ignored: handlers get the raw bytes anyway.
+ * and JavaScript have it). PersonID and PersonId are the same member; null is absence.
+ * Unknown members are ignored: handlers get the raw bytes anyway. docs/payload.md says
+ * what every laxity is for.
  *
  * "Understood" means: a JSON object with a non-empty Action and an integer Id;
  * for Action Deactivated, Id is not needed. Whatever is not understood is
@@ -37,13 +38,15 @@ struct callout {
 	int64_t sequence, person;
 	int64_t time_ms;                /* valid if has_time */
 	bool has_id, has_sequence, has_person, has_time;
+	bool partial;                   /* a member is not held here: of another kind, too long, or with a NUL */
 	struct json_value fields;       /* into the body: object or array; at NULL: absent or null */
 };
 
 /*
  * 0 and *ret filled; or -EBADMSG not JSON or no object, -EINVAL no Action or no Id
  * (whatever could be read is filled in, the rest is zero), with *ret_why a static
- * sentence fragment ("no Id", "text after the object", ...).
+ * sentence fragment ("not an object", "text after the value", ...). -E2BIG does not
+ * come out: nested too deeply is -EBADMSG too.
  * The body must outlive *ret (fields points into it).
  */
 int callout_parse(const char *body, size_t len, struct callout *ret, const char **ret_why);
@@ -70,7 +73,8 @@ int callout_each_field(const struct callout *c,
 /*
  * The duplicate key (design: equal webhook, verified flag, Guid, EntityType, Id, Action,
  * SequenceNumber, EventTime; if one of the last two is missing, equal SHA-256 of the
- * body). *ret_time_ms orders keys by time (EventTime, or 0 where the body decides).
+ * body; so too if the callout is partial, since what is not held cannot be compared).
+ * *ret_time_ms orders keys by time (EventTime, or 0 where the body decides).
  * 0 or -EIO.
  */
 #define CALLOUT_KEY_LEN 16

@@ -3,7 +3,7 @@
  *
  * A filter is compiled from a handler's section and borrowed from that conf.
  * Order of the questions: webhook, action, entity, person, when. Verdicts carry no
- * field values: they go to the log.
+ * field values: they go to the log. The entity of a deactivation that names none is not asked.
  *
  * when: a field's text (strings decoded, numbers as written, true/false, null as
  * the empty text) equals one of the alternatives; "4" and 4 are equal. An absent

@@ -37,7 +37,10 @@ const char *signature_form_name(enum signature_form f);        /* "raw", "escape
 /* The secrets of one webhook, keyed once. Immutable: any number of threads. */
 struct keyring;
 
-/* Copies what it needs from the secrets; count >= 1. -ENOMEM or -EIO. */
+/*
+ * Copies what it needs from the secrets. -ENOMEM or -EIO. With count 0 the ring can verify
+ * nothing: a webhook whose secrets could not be loaded, see site.h.
+ */
 int keyring_new(const struct secret *const *secrets, size_t count, struct keyring **ret);
 /* Wipes. NULL is fine. Always returns NULL. */
 struct keyring *keyring_free(struct keyring *k);
@@ -51,7 +54,7 @@ struct signature_match {
 
 /*
  * 1 and *ret_match if a secret's HMAC of the body equals mac; 0 if none does;
- * -ENOMEM / -EIO when it could not be decided (answer 503, not 401).
+ * -ENOMEM / -EIO / -ENOKEY (empty ring) when it could not be decided (answer 503, not 401).
  * Every secret is tried, matching or not.
  */
 int signature_verify(const struct keyring *k, const uint8_t mac[static SIGNATURE_LEN],
@@ -65,8 +68,8 @@ int signature_make(const struct keyring *k, const void *body, size_t len,
  * Append body to out with & < > ' " + ` U+007F and all non-ASCII inside JSON
  * strings written as upper-case \uXXXX (surrogate pairs for astral characters);
  * existing \uXXXX stay as they are, \" becomes \u0022, every other escape stays.
- * 0; -EBADMSG if strings do not end or UTF-8 is invalid (there is no such form
- * then); -ENOBUFS, -ENOMEM.
+ * 0; -EBADMSG if strings do not end or hold invalid UTF-8 (there is no such form
+ * then); -ENOBUFS, -ENOMEM. After an error out holds a part. Six bytes for one suffice.
  */
 int signature_escape(const void *body, size_t len, struct buf *out);
 

@@ -20,6 +20,14 @@ struct site;
  * cannot be loaded.
  */
 int site_new(struct conf *conf, struct site **ret_site, struct error *err);
+
+/*
+ * For a start that must not fail: secrets that cannot be loaded are left out. A webhook that
+ * has none then can verify nothing, so what is sent to it is answered 503 and comes again; the
+ * others work. 0; 1 when something was left out, err saying what first; or a negative errno.
+ */
+int site_new_lenient(struct conf *conf, struct site **ret_site, struct error *err);
+
 struct site *site_ref(struct site *s);
 struct site *site_unref(struct site *s);        /* NULL is fine; returns NULL */
 AUTO_DEFINE(site, struct site *, site_unref)

@@ -5,6 +5,11 @@
  * wants it, and reports through callbacks on the main thread. After a connection is
  * made, `ready` comes only when the runner has told all that runs and all that it has
  * kept (HELLO's COUNT), so nothing is started twice.
+ *
+ * Acknowledgements and the like queue up when the socket is full, so they are never lost while
+ * the connection lives; a result whose ACK was lost with it is told again.
+ *
+ * A callback may call anything here but link_free() of its own link.
  */
 #ifndef CALLOUTD_DISPATCH_LINK_H
 #define CALLOUTD_DISPATCH_LINK_H
@@ -35,7 +40,7 @@ struct link_callbacks {
 	void (*result)(void *arg, const struct link_result *r);
 	void (*refused)(void *arg, const char *handler, int64_t event, unsigned attempt,
 			enum wire_refusal why, const char *text);
-	void (*ready)(void *arg);
+	void (*ready)(void *arg);               /* everything is told; or there is room again */
 	void (*lost)(void *arg, const char *why);       /* what ran there is interrupted unless it is told again */
 	void (*reloaded)(void *arg, bool ok, const char *text);
 	void *arg;
@@ -52,11 +57,14 @@ AUTO_DEFINE(link, struct link *, link_free)
 
 /* Somebody wants to run something: connect if not connected. Idempotent, cheap. */
 void link_want(struct link *l);
+/* Drop the connection and make it again, to be told everything anew (with lost()). Nothing with a socketpair. */
+void link_again(struct link *l);
 bool link_ready(const struct link *l);
 /* "connected", "waiting for /run/...: No such file or directory", ... borrowed */
 const char *link_status(const struct link *l);
 
-/* 0; -EAGAIN the socket is full (ready() is called when there is room); -ENOTCONN. env ends with NULL. */
+/* 0; -EAGAIN the socket is full (ready() is called when there is room); -ENOTCONN not ready; -EMSGSIZE
+ * env does not fit; or why there is no memfd (-EMFILE, -ENOMEM). env ends with NULL. */
 int link_start(struct link *l, const char *handler, int64_t event, unsigned attempt,
 	       const char *const *env, const void *body, size_t len);
 void link_ack(struct link *l, const char *handler, int64_t event, unsigned attempt);

@@ -27,11 +27,13 @@ struct decision {
 /*
  * attempts: used up before this one. dice: any 32 bits, for the jitter (the delay is
  * the schedule's, plus or minus a tenth). An interrupted attempt is tried again after 1 s.
+ * h NULL: the handler is no longer configured; nothing is given up for that (1 min).
+ * Giving up (exit 100) is a verdict about one event, no failure of the handler.
  */
 struct decision decide(const struct conf_handler *h, enum attempt_result r,
 		       unsigned attempts, uint32_t dice);
 
-/* Length of a handler's pause number `step` (0, 1, ...): the retry schedule, its last entry repeated. */
+/* Length of a handler's pause number `step` (0, 1, ...): the retry schedule, its last entry repeated; at least 100 ms. h may be NULL. */
 int64_t pause_ms(const struct conf_handler *h, unsigned step, uint32_t dice);
 
 #endif

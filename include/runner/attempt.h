@@ -1,13 +1,16 @@
 /*
  * attempt.h - one run of one handler: spawn, feed, watch, capture, report.
  *
- * Spawned without a shell (posix_spawn), in its own process group, with default signal
+ * Spawned without a shell, in its own session and process group, with default signal
  * dispositions and an empty mask, nothing open but 0, 1 and 2. stdin is the body's memfd
  * at offset 0: a handler that never reads cannot block anyone. Both outputs are read as
  * they come; the last 16 KiB of each is kept, every line may be logged.
  *
  * Time-out: SIGTERM to the group, 5 s, SIGKILL. When the leader has ended, the rest of its
  * group is killed, and the outputs are read until they end (at most 1 s more).
+ *
+ * The leader gets SIGKILL when the runner's thread ends, however it ends; what it has started
+ * itself then goes on, unless a control group (systemd) takes it along.
  *
  * Threads: the runner's one thread (sd-event; SIGCHLD blocked).
  */
@@ -22,6 +25,9 @@
 #include "base/error.h"
 #include "base/wire.h"
 
+#define RUN_GRACE_MS 5000               /* from SIGTERM to SIGKILL */
+#define RUN_DRAIN_MS 1000               /* for outputs after the leader's end */
+
 struct attempt_run;
 
 struct run_options {
@@ -32,13 +38,16 @@ struct run_options {
 	int body_fd;                    /* sealed memfd; borrowed for the call */
 	int64_t event_id;
 	unsigned attempt;
+	int64_t grace_ms;               /* 0: RUN_GRACE_MS */
 	void (*ended)(void *arg, struct attempt_run *a);        /* once; then run_result(), run_free() */
 	void *arg;
 };
 
 /*
- * 0 and a running attempt; or -errno with a sentence: -ENOENT, -EACCES, -ENOEXEC (the
- * command cannot be run: exit 127 or 126 to the daemon), -EAGAIN/-ENOMEM/-EMFILE (try later).
+ * 0 and a running attempt; or -errno with a sentence: -EAGAIN/-ENOMEM/-EMFILE/-ENFILE (try
+ * later); -ENOENT: the command or its interpreter does not exist (exit 127 to the daemon);
+ * anything else: it cannot be run (126), for example -EACCES, -ENOEXEC, a directory that
+ * cannot be made, or a file: variable that cannot be read.
  * Only NAME=VALUE pairs beginning CALLOUT_ or FIELD_ are taken from env.
  */
 int run_start(const struct run_options *o, struct attempt_run **ret, struct error *err);

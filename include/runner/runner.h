@@ -25,6 +25,7 @@ struct runner_options {
 	const char *home;               /* copied; handlers' working directories */
 	int listen_fd;                  /* listening SEQPACKET socket, or -1 */
 	int stream_fd;                  /* connected socketpair, or -1: the runner ends when it closes */
+	int64_t grace_ms;               /* handlers' time from SIGTERM to SIGKILL; 0: RUN_GRACE_MS */
 };
 
 /* Reads the configuration: an invalid one is an error at the start and keeps the old one later. */

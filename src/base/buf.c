@@ -2,17 +2,18 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for `more` bytes and a NUL. len <= max always holds, so nothing here overflows. */
+/* Room for `more` bytes and a NUL. len <= max always holds, so the first subtraction is safe. */
 static int make_room(struct buf *b, size_t more)
 {
 	size_t need, cap;
 	char *data;
 
-	if (more > b->max - b->len)
+	if (more > b->max - b->len || more > SIZE_MAX / 2 - b->len - 1)
 		return -ENOBUFS;
 	need = b->len + more + 1;
 	if (need <= b->cap)
@@ -20,6 +21,9 @@ static int make_room(struct buf *b, size_t more)
 	cap = b->cap ? b->cap : 64;
 	while (cap < need)
 		cap *= 2;
+	/* Never more memory than the maximum asks for. */
+	if (cap > b->max)
+		cap = b->max + 1;
 	data = realloc(b->data, cap);
 	if (!data)
 		return -ENOMEM;

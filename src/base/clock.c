@@ -130,12 +130,19 @@ static bool take_zone(struct text *t, int *ret_minutes)
 	return true;
 }
 
+static int days_in(int year, int month)
+{
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+
+	return month == 2 && leap ? 29 : days[month - 1];
+}
+
 int clock_parse(const char *text, size_t len, int64_t *ret_ms)
 {
 	struct text t = { text, len };
-	struct tm tm = { .tm_year = 0 }, back;
+	struct tm tm = { .tm_year = 0 };
 	int year, month, ms, zone;
-	time_t seconds;
 
 	if (!take_digits(&t, 4, &year) || !take_char(&t, "-") || !take_digits(&t, 2, &month) ||
 	    !take_char(&t, "-") || !take_digits(&t, 2, &tm.tm_mday) || !take_char(&t, "Tt ") ||
@@ -143,16 +150,13 @@ int clock_parse(const char *text, size_t len, int64_t *ret_ms)
 	    !take_digits(&t, 2, &tm.tm_min) || !take_char(&t, ":") ||
 	    !take_digits(&t, 2, &tm.tm_sec) || !take_fraction(&t, &ms) || !take_zone(&t, &zone) || t.left)
 		return -EINVAL;
-	if (year < 1900 || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+	/* Second 60 is a leap second and becomes the next minute's first, as the kernel counts. */
+	if (year < 1900 || month < 1 || month > 12 || tm.tm_mday < 1 || tm.tm_mday > days_in(year, month) ||
 	    tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
 		return -EINVAL;
 	tm.tm_year = year - 1900;
 	tm.tm_mon = month - 1;
-	back = tm;
-	seconds = timegm(&back);
-	if (back.tm_mon != tm.tm_mon)           /* 31 February */
-		return -EINVAL;
-	*ret_ms = ((int64_t)seconds - (int64_t)zone * 60) * 1000 + ms;
+	*ret_ms = ((int64_t)timegm(&tm) - (int64_t)zone * 60) * 1000 + ms;
 	return 0;
 }
 

@@ -170,6 +170,12 @@ static size_t distance(const char *a, const char *b, size_t b_len)
 	return row[b_len];
 }
 
+/* As above, but half a name is nearly the name. */
+static size_t strangeness(const char *known, const char *name, size_t len)
+{
+	return len > 2 && strncmp(known, name, len) == 0 ? 1 : distance(known, name, len);
+}
+
 /* The nearest name in this section, unless most letters differ. */
 static const char *nearest(enum conf_section_id section, const char *name, size_t len)
 {
@@ -179,7 +185,7 @@ static const char *nearest(enum conf_section_id section, const char *name, size_
 	if (len > NAME_LONGEST)
 		return NULL;
 	for (const char *const *n = conf_sections[section].names; *n; n++) {
-		size_t d = distance(*n, name, len);
+		size_t d = strangeness(*n, name, len);
 
 		if (d < least) {
 			least = d;
@@ -188,9 +194,9 @@ static const char *nearest(enum conf_section_id section, const char *name, size_
 	}
 	for (unsigned i = 0; i < CONF_SECTIONS; i++) {
 		if (conf_sections[i].parent == section &&
-		    distance(conf_sections[i].name, name, len) < least) {
+		    strangeness(conf_sections[i].name, name, len) < least) {
 			best = conf_sections[i].name;
-			least = distance(best, name, len);
+			least = strangeness(best, name, len);
 		}
 	}
 	return best;
@@ -217,15 +223,15 @@ int conf_unknown(enum conf_section_id section, const char *name, size_t len, boo
 
 	(void)conf_shown(name, len, text);
 	if (home && *home->name)
-		return error_set(err, EINVAL, "'%s' does not belong here; it is a %s of a '%s' section",
+		return error_set(err, EINVAL, "'%s' does not belong here; it is a %s of '%s' sections",
 				 text, what, home->name);
 	if (home)
-		return error_set(err, EINVAL, "'%s' does not belong into a '%s' section; put it outside of every section",
+		return error_set(err, EINVAL, "'%s' does not belong into this '%s' section; put it outside of every section",
 				 text, in);
 	if (best)
 		return error_set(err, EINVAL, "unknown %s '%s'; did you mean '%s'?", what, text, best);
 	if (*in)
-		return error_set(err, EINVAL, "unknown %s '%s' in a '%s' section; calloutd.conf(5) lists the known ones",
+		return error_set(err, EINVAL, "unknown %s '%s' in this '%s' section; calloutd.conf(5) lists the known ones",
 				 what, text, in);
 	return error_set(err, EINVAL, "unknown %s '%s'; calloutd.conf(5) lists the known ones", what, text);
 }

@@ -1,6 +1,7 @@
 /* digest.c - SHA-256 over pieces, and bytes as text. */
 #include "base/digest.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <openssl/evp.h>
 
@@ -19,7 +20,8 @@ int digest_pieces(const struct digest_piece *pieces, size_t count,
 	if (EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
 		return -EIO;
 	for (size_t i = 0; i < count; i++) {
-		uint64_t n = pieces[i].len;
+		/* Digests are kept on disk: the same bytes on every machine. */
+		uint64_t n = htole64(pieces[i].len);
 
 		if (EVP_DigestUpdate(ctx, &n, sizeof(n)) != 1 ||
 		    EVP_DigestUpdate(ctx, pieces[i].data, pieces[i].len) != 1)

@@ -5,30 +5,47 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
+/* The arguments may point into e itself, so it is written last. A cut text ends with a whole character. */
+__attribute__((format(printf, 2, 0)))
+static void fill(struct error *e, const char *fmt, va_list args)
+{
+	char text[sizeof(e->text)];
+	int n = vsnprintf(text, sizeof(text), fmt, args);
+
+	if (n < 0)
+		text[0] = '\0';
+	else if ((size_t)n >= sizeof(text))
+		text[utf8_cut(text, sizeof(text) - 1)] = '\0';
+	memcpy(e->text, text, strlen(text) + 1);
+}
+
 int error_set(struct error *e, int code, const char *fmt, ...)
 {
 	va_list args;
 
 	if (e) {
 		va_start(args, fmt);
-		(void)vsnprintf(e->text, sizeof(e->text), fmt, args);
+		fill(e, fmt, args);
 		va_end(args);
 	}
 	return -code;
 }
 
+#define CONTEXT_MAX 200         /* bytes; the sentence itself must not be pushed out */
+
 void error_prefix(struct error *e, const char *fmt, ...)
 {
-	char context[sizeof(e->text)];
-	char sentence[sizeof(e->text)];
+	struct error context;
 	va_list args;
 
 	if (!e)
 		return;
 	va_start(args, fmt);
-	(void)vsnprintf(context, sizeof(context), fmt, args);
+	fill(&context, fmt, args);
 	va_end(args);
-	memcpy(sentence, e->text, sizeof(sentence));
-	sentence[sizeof(sentence) - 1] = '\0';
-	(void)snprintf(e->text, sizeof(e->text), "%.200s: %s", context, sentence);
+	if (strlen(context.text) > CONTEXT_MAX)
+		context.text[utf8_cut(context.text, CONTEXT_MAX)] = '\0';
+	(void)error_set(e, 0, "%s: %s", context.text, e->text);
 }

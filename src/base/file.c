@@ -12,45 +12,28 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/buf.h"
 
 int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len)
 {
 	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	AUTO(free) char *data = NULL;
-	size_t len = 0, cap = 0;
+	AUTO(buf) struct buf b = BUF_INIT(max);
+	char piece[8192];
+	ssize_t n;
+	int r;
 
 	if (fd < 0)
 		return -errno;
-	for (;;) {
-		ssize_t n;
-
-		if (len == cap) {
-			char *more;
-
-			if (cap > max)
-				return -EFBIG;
-			cap = cap ? cap * 2 : 4096;
-			if (cap > max + 1)
-				cap = max + 1;
-			more = realloc(data, cap + 1);
-			if (!more)
-				return -ENOMEM;
-			data = more;
-		}
-		n = read(fd, data + len, cap - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
+	do {
+		n = read(fd, piece, sizeof(piece));
+		if (n < 0 && errno != EINTR)
 			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-		if (len > max)
-			return -EFBIG;
-	}
-	data[len] = '\0';
-	*ret_data = TAKE(data);
-	*ret_len = len;
+		/* The end appends nothing, but a NUL to an empty file. */
+		r = n < 0 ? 0 : buf_append(&b, piece, (size_t)n);
+		if (r < 0)
+			return r == -ENOBUFS ? -EFBIG : r;
+	} while (n != 0);
+	*ret_data = buf_take(&b, ret_len);
 	return 0;
 }
 
@@ -126,30 +109,42 @@ int file_replace(const char *path, mode_t mode, const void *data, size_t len)
 	return sync_directory_of(path);
 }
 
+/* 0, or the errno that tells most: mkdir's, unless a directory is there already. */
+static int make_one(const char *path, mode_t mode)
+{
+	struct stat st;
+	int r;
+
+	if (mkdir(path, mode) == 0)
+		return 0;
+	r = -errno;
+	if (stat(path, &st) < 0)
+		return r;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
 int directory_make(const char *path, mode_t mode, struct error *err)
 {
 	AUTO(free) char *copy = strdup(path);
-	struct stat st;
+	int r;
 
-	if (!copy || !*copy)
-		return error_set(err, copy ? EINVAL : ENOMEM, "cannot make directory '%s'", path);
+	if (!copy)
+		return error_set(err, ENOMEM, "out of memory");
+	if (!*path)
+		return error_set(err, EINVAL, "a directory's name is empty");
 	for (char *at = copy + 1;; at++) {
 		char was = *at;
 
 		if (was && was != '/')
 			continue;
 		*at = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST && !(stat(copy, &st) == 0 && S_ISDIR(st.st_mode)))
-			return error_set(err, errno, "cannot make directory '%s': %s", copy, strerror(errno));
+		r = make_one(copy, mode);
+		if (r < 0)
+			return error_set(err, -r, "cannot make directory '%s': %s", copy, strerror(-r));
 		*at = was;
 		if (!was)
-			break;
+			return 0;
 	}
-	if (stat(path, &st) < 0)
-		return error_set(err, errno, "cannot look at '%s': %s", path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return error_set(err, ENOTDIR, "'%s' is not a directory", path);
-	return 0;
 }
 
 int file_space(const char *path, uint64_t *ret_free, uint64_t *ret_total)

@@ -7,8 +7,9 @@
 #include "base/json.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/utf8.h"
 
 struct reader_state {
 	const char *start, *at, *end;
@@ -22,6 +23,12 @@ static const char *skip_blanks(const char *at, const char *end)
 	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
 		at++;
 	return at;
+}
+
+/* strchr() alone would find the NUL that ends the set. */
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
 }
 
 static int hex_digit(char c)
@@ -62,7 +69,7 @@ static int read_string(struct reader_state *s)
 			for (int i = 0; i < 4; i++)
 				if (++s->at >= s->end || hex_digit(*s->at) < 0)
 					return fault(s, EBADMSG, "a bad \\u escape");
-		} else if (!memchr("\"\\/bfnrt", *s->at, 8)) {
+		} else if (!is_one_of(*s->at, "\"\\/bfnrt")) {
 			return fault(s, EBADMSG, "a bad escape");
 		}
 	}
@@ -297,7 +304,7 @@ static const char *skip_value(const char *at, const char *end)
 		else if (*at == '}' || *at == ']')
 			depth--;
 		else if (!depth) {
-			while (at < end && !memchr(",]} \t\r\n", *at, 7))
+			while (at < end && !is_one_of(*at, ",]} \t\r\n"))
 				at++;
 			return at;
 		}
@@ -380,60 +387,6 @@ static uint32_t read_escape(const char **at, const char *end)
 	return 0x10000 + ((high - 0xd800) << 10 | (low - 0xdc00));
 }
 
-/* Length of a well-formed UTF-8 sequence at `at` (RFC 3629), or 0. */
-static size_t utf8_length(const char *text, const char *end)
-{
-	const unsigned char *at = (const unsigned char *)text;
-	size_t left = (size_t)(end - text), need;
-	unsigned char low = 0x80, high = 0xbf;
-
-	if (at[0] < 0x80)
-		return 1;
-	if (at[0] < 0xc2 || at[0] > 0xf4)
-		return 0;
-	need = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-	if (left < need)
-		return 0;
-	if (at[0] == 0xe0)
-		low = 0xa0;
-	else if (at[0] == 0xed)
-		high = 0x9f;
-	else if (at[0] == 0xf0)
-		low = 0x90;
-	else if (at[0] == 0xf4)
-		high = 0x8f;
-	if (at[1] < low || at[1] > high)
-		return 0;
-	for (size_t i = 2; i < need; i++)
-		if (at[i] < 0x80 || at[i] > 0xbf)
-			return 0;
-	return need;
-}
-
-static size_t encode(uint32_t c, char dst[static 4])
-{
-	if (c < 0x80) {
-		dst[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		dst[0] = (char)(0xc0 | c >> 6);
-		dst[1] = (char)(0x80 | (c & 63));
-		return 2;
-	}
-	if (c < 0x10000) {
-		dst[0] = (char)(0xe0 | c >> 12);
-		dst[1] = (char)(0x80 | (c >> 6 & 63));
-		dst[2] = (char)(0x80 | (c & 63));
-		return 3;
-	}
-	dst[0] = (char)(0xf0 | c >> 18);
-	dst[1] = (char)(0x80 | (c >> 12 & 63));
-	dst[2] = (char)(0x80 | (c >> 6 & 63));
-	dst[3] = (char)(0x80 | (c & 63));
-	return 4;
-}
-
 static uint32_t short_escape(char c)
 {
 	switch (c) {
@@ -455,12 +408,12 @@ static size_t next_char(const char **at, const char *end, char dst[static 4])
 		char kind = (*at)[1];
 
 		*at += 2;
-		return encode(kind == 'u' ? read_escape(at, end) : short_escape(kind), dst);
+		return utf8_encode(kind == 'u' ? read_escape(at, end) : short_escape(kind), dst);
 	}
-	n = utf8_length(*at, end);
+	n = utf8_length(*at, (size_t)(end - *at));
 	if (!n) {
 		(*at)++;
-		return encode(0xfffd, dst);
+		return utf8_encode(0xfffd, dst);
 	}
 	memcpy(dst, *at, n);
 	*at += n;
@@ -469,12 +422,14 @@ static size_t next_char(const char **at, const char *end, char dst[static 4])
 
 int json_string(const struct json_value *value, char *dst, size_t cap, size_t *ret_len)
 {
-	const char *at = value->at + 1, *end = value->at + value->len - 1;
+	const char *at, *end;
 	size_t len = 0, n;
 	char one[4];
 
 	if (value->kind != JSON_STRING || !cap)
 		return -EINVAL;
+	at = value->at + 1;
+	end = value->at + value->len - 1;
 	while (at < end) {
 		n = next_char(&at, end, one);
 		if (n >= cap - len)
@@ -495,12 +450,14 @@ static char lower(char c)
 
 bool json_string_is(const struct json_value *value, const char *text, bool fold)
 {
-	const char *at = value->at + 1, *end = value->at + value->len - 1;
+	const char *at, *end;
 	char one[4];
 	size_t n;
 
 	if (value->kind != JSON_STRING)
 		return false;
+	at = value->at + 1;
+	end = value->at + value->len - 1;
 	while (at < end) {
 		n = next_char(&at, end, one);
 		for (size_t i = 0; i < n; i++, text++)

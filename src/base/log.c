@@ -1,8 +1,7 @@
 /*
- * log.c - one line for people, fields for machines, and never a blocked caller.
+ * log.c - the bounded queue of log lines and the one thread that writes them.
  *
- * A line is formatted by its caller into one block of "KEY=value" texts, priority and message
- * first, and put into a bounded list. The writer thread takes the whole list at a time.
+ * A caller formats its line and queues it; the writer takes the whole queue at a time.
  */
 #include "base/log.h"
 
@@ -12,235 +11,85 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "line.h"
 
 #define LINES_MAX 2048          /* waiting for the writer */
-#define MESSAGE_MAX 2048        /* bytes of one line */
-#define BLOCK_MAX (MESSAGE_MAX + 1024)
-#define FIELDS_MAX 16
 
-struct line {
-	struct line *next;
-	int priority;
-	unsigned count;         /* fields; fields[0] is MESSAGE= */
-	unsigned short at[FIELDS_MAX], len[FIELDS_MAX];
-	char data[];
+enum state {
+	STATE_DIRECT,           /* no writer: callers write to stderr themselves */
+	STATE_RUNNING,
+	STATE_STUCK,            /* closed while the writer hung: nobody shall hang there too */
 };
 
 static struct log {
 	pthread_mutex_t mutex;
-	pthread_cond_t wake, idle;
+	pthread_cond_t wake;
 	pthread_t thread;
 	struct line *first, **last;
-	unsigned waiting;
-	bool running, ending, journal;
+	unsigned waiting;       /* queued, or taken and not yet written */
+	enum state state;
+	bool ending, journal;
 	const char *identifier;
 	atomic_int level;
 	atomic_ullong dropped;
-	unsigned long long told;        /* of the dropped ones */
+	unsigned long long told;        /* of the dropped ones; the writer's */
 } the_log = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.wake = PTHREAD_COND_INITIALIZER,
-	.idle = PTHREAD_COND_INITIALIZER,
 	.last = &the_log.first,
 	.level = LOG_INFO,
 };
 
-/* ---- one line ---- */
-
-struct block {
-	size_t len;
-	char data[BLOCK_MAX];
-	unsigned count;
-	unsigned short at[FIELDS_MAX], lens[FIELDS_MAX];
-};
-
-/* "KEY=" and the text with control characters as \xNN, cut at max bytes. */
-static void add_field(struct block *b, const char *key, const char *text, size_t max)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t begin = b->len, end;
-
-	if (b->count == FIELDS_MAX)
-		return;
-	end = begin + strlen(key) + 1 + max;
-	if (end > sizeof(b->data))
-		end = sizeof(b->data);
-	for (const char *k = key; *k && b->len < end; k++)
-		b->data[b->len++] = *k;
-	if (b->len < end)
-		b->data[b->len++] = '=';
-	for (const unsigned char *c = (const unsigned char *)text; *c && b->len < end; c++) {
-		if (*c >= 0x20 && *c != 0x7f) {
-			b->data[b->len++] = (char)*c;
-			continue;
-		}
-		if (end - b->len < 4)
-			break;
-		b->data[b->len++] = '\\';
-		b->data[b->len++] = 'x';
-		b->data[b->len++] = digits[*c >> 4];
-		b->data[b->len++] = digits[*c & 15];
-	}
-	b->at[b->count] = (unsigned short)begin;
-	b->lens[b->count++] = (unsigned short)(b->len - begin);
-}
-
-static void add_text(struct block *b, const char *key, const char *text)
-{
-	if (text && *text)
-		add_field(b, key, text, 128);
-}
-
-static void add_number(struct block *b, const char *key, int64_t value)
-{
-	char text[24];
-
-	(void)snprintf(text, sizeof(text), "%lld", (long long)value);
-	add_field(b, key, text, sizeof(text));
-}
-
-static void add_context(struct block *b, const struct log_ctx *ctx)
-{
-	if (ctx->event)
-		add_number(b, "CALLOUT_EVENT", ctx->event);
-	add_text(b, "CALLOUT_WEBHOOK", ctx->webhook);
-	add_text(b, "CALLOUT_HANDLER", ctx->handler);
-	add_text(b, "CALLOUT_ENTITY", ctx->entity);
-	if (ctx->entity && *ctx->entity)
-		add_number(b, "CALLOUT_ID", ctx->record);
-	if (ctx->attempt)
-		add_number(b, "CALLOUT_ATTEMPT", ctx->attempt);
-	add_text(b, "CALLOUT_REASON", ctx->reason);
-	add_text(b, "CALLOUT_CLIENT", ctx->client);
-	add_text(b, "CALLOUT_STREAM", ctx->stream);
-	if (ctx->uid_set)
-		add_number(b, "CALLOUT_UID", ctx->uid);
-}
-
-static struct line *line_new(int priority, const struct log_ctx *ctx, const char *fmt, va_list args)
-{
-	char message[MESSAGE_MAX];
-	struct block b = { .len = 0 };
-	struct line *l;
-
-	(void)vsnprintf(message, sizeof(message), fmt, args);
-	add_field(&b, "MESSAGE", message, MESSAGE_MAX);
-	if (ctx)
-		add_context(&b, ctx);
-	l = malloc(sizeof(*l) + b.len);
-	if (!l)
-		return NULL;
-	l->next = NULL;
-	l->priority = priority;
-	l->count = b.count;
-	memcpy(l->at, b.at, sizeof(l->at));
-	memcpy(l->len, b.lens, sizeof(l->len));
-	memcpy(l->data, b.data, b.len);
-	return l;
-}
-
-/* ---- writing one out ---- */
-
-static void write_journal(const struct log *g, struct line *l)
-{
-	char priority[16], identifier[64];
-	struct iovec iov[FIELDS_MAX + 2];
-	int n = 0;
-
-	iov[n].iov_base = priority;
-	iov[n++].iov_len = (size_t)snprintf(priority, sizeof(priority), "PRIORITY=%d", l->priority);
-	iov[n].iov_base = identifier;
-	iov[n++].iov_len = (size_t)snprintf(identifier, sizeof(identifier), "SYSLOG_IDENTIFIER=%.40s",
-					    g->identifier ? g->identifier : "calloutd");
-	for (unsigned i = 0; i < l->count; i++) {
-		iov[n].iov_base = l->data + l->at[i];
-		iov[n++].iov_len = l->len[i];
-	}
-	(void)sd_journal_sendv(iov, n);
-}
-
-static const char *level_name(int priority)
-{
-	switch (priority) {
-	case LOG_DEBUG: return "debug";
-	case LOG_INFO: return "info";
-	case LOG_WARNING: return "warning";
-	default: return "error";
-	}
-}
-
-/* "info: message [event=17 webhook=tickets]" */
-static void write_stderr(const struct line *l)
-{
-	static const size_t message = sizeof("MESSAGE=") - 1, prefix = sizeof("CALLOUT_") - 1;
-	char text[BLOCK_MAX + 128];
-	size_t n;
-	int w;
-
-	w = snprintf(text, sizeof(text), "%s: %.*s", level_name(l->priority),
-		     (int)(l->len[0] - message), l->data + l->at[0] + message);
-	n = w < 0 ? 0 : (size_t)w;
-	for (unsigned i = 1; i < l->count && n < sizeof(text) - 2; i++) {
-		const char *field = l->data + l->at[i] + prefix;
-		size_t len = l->len[i] - prefix;
-
-		text[n++] = i == 1 ? '[' : ' ';
-		if (i == 1) {
-			text[n - 1] = ' ';
-			text[n++] = '[';
-		}
-		for (bool name = true; len-- && n < sizeof(text) - 2; field++) {
-			name = name && *field != '=';
-			text[n++] = name && *field >= 'A' && *field <= 'Z' ? (char)(*field + 32) : *field;
-		}
-	}
-	if (l->count > 1)
-		text[n++] = ']';
-	text[n++] = '\n';
-	while (write(STDERR_FILENO, text, n) < 0 && errno == EINTR)
-		;
-}
-
 static void write_line(const struct log *g, struct line *l)
 {
 	if (g->journal)
-		write_journal(g, l);
+		line_write_journal(l, g->identifier);
 	else
-		write_stderr(l);
+		line_write_stderr(l);
 }
 
 /* ---- the writer ---- */
+
+/* The writer's own line: straight out, since it waits for nobody. */
+__attribute__((format(printf, 2, 3)))
+static void write_own(const struct log *g, const char *fmt, ...)
+{
+	struct line *l;
+	va_list args;
+
+	va_start(args, fmt);
+	l = line_new(LOG_WARNING, NULL, fmt, args);
+	va_end(args);
+	if (l)
+		write_line(g, l);
+	free(l);
+}
 
 static void tell_dropped(struct log *g)
 {
 	unsigned long long now = atomic_load(&g->dropped);
 
-	if (now == g->told)
+	if (now == g->told || atomic_load(&g->level) < LOG_WARNING)
 		return;
-	log_write(LOG_WARNING, NULL, "%llu log lines were lost: the log was slower than the work",
-		  now - g->told);
+	write_own(g, "%llu log lines were lost: the log was slower than the work", now - g->told);
 	g->told = now;
 }
 
+/* Everything that waits; NULL: nothing does and nothing will. */
 static struct line *take_all(struct log *g)
 {
 	struct line *all;
 
 	(void)pthread_mutex_lock(&g->mutex);
-	while (!g->first && !g->ending) {
-		(void)pthread_cond_broadcast(&g->idle);
+	while (!g->first && !g->ending)
 		(void)pthread_cond_wait(&g->wake, &g->mutex);
-	}
 	all = g->first;
 	g->first = NULL;
 	g->last = &g->first;
@@ -269,6 +118,20 @@ static void *writer(void *arg)
 	return NULL;
 }
 
+/* "DEVICE:INODE", both decimal. */
+static bool parse_stream(const char *text, unsigned long long *ret_device, unsigned long long *ret_inode)
+{
+	char *end;
+
+	errno = 0;
+	*ret_device = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || *end != ':')
+		return false;
+	text = end + 1;
+	*ret_inode = strtoull(text, &end, 10);
+	return errno == 0 && end != text && *end == '\0';
+}
+
 /* stderr leads to the journal if it is the very stream systemd made (systemd.exec(5)). */
 static bool leads_to_journal(void)
 {
@@ -280,7 +143,7 @@ static bool leads_to_journal(void)
 		return true;
 	if (wish && strcmp(wish, "stderr") == 0)
 		return false;
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	return stream && parse_stream(stream, &device, &inode) &&
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
@@ -298,12 +161,21 @@ int log_open(const char *identifier, int level, struct error *err)
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = pthread_create(&g->thread, NULL, writer, g);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0)
+	if (r != 0) {
+		g->journal = false;
 		return error_set(err, r, "cannot start the log's thread: %s", strerror(r));
+	}
 	(void)pthread_mutex_lock(&g->mutex);
-	g->running = true;
+	g->state = STATE_RUNNING;
 	(void)pthread_mutex_unlock(&g->mutex);
 	return 0;
+}
+
+static void set_state(struct log *g, enum state state)
+{
+	(void)pthread_mutex_lock(&g->mutex);
+	g->state = state;
+	(void)pthread_mutex_unlock(&g->mutex);
 }
 
 void log_close(int64_t deadline_ms)
@@ -312,16 +184,15 @@ void log_close(int64_t deadline_ms)
 	struct timespec until;
 
 	(void)pthread_mutex_lock(&g->mutex);
-	if (!g->running) {
+	if (g->state != STATE_RUNNING || g->ending) {
 		(void)pthread_mutex_unlock(&g->mutex);
 		return;
 	}
-	g->running = false;
 	g->ending = true;
 	(void)pthread_cond_signal(&g->wake);
 	(void)pthread_mutex_unlock(&g->mutex);
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += deadline_ms / 1000;
 	until.tv_nsec += deadline_ms % 1000 * 1000000;
 	if (until.tv_nsec >= 1000000000) {
@@ -329,8 +200,13 @@ void log_close(int64_t deadline_ms)
 		until.tv_nsec -= 1000000000;
 	}
 	/* A stalled journald holds the thread; the process ends without it. */
-	if (pthread_timedjoin_np(g->thread, NULL, &until) != 0)
+	if (pthread_clockjoin_np(g->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+		set_state(g, STATE_STUCK);
 		(void)pthread_detach(g->thread);
+		return;
+	}
+	g->journal = false;
+	set_state(g, STATE_DIRECT);
 }
 
 void log_level(int level)
@@ -360,11 +236,12 @@ uint64_t log_dropped(void)
 
 static void put(struct log *g, struct line *l)
 {
-	bool direct, taken = false;
+	enum state state;
+	bool taken = false;
 
 	(void)pthread_mutex_lock(&g->mutex);
-	direct = !g->running;
-	if (!direct && g->waiting < LINES_MAX) {
+	state = g->state;
+	if (state == STATE_RUNNING && !g->ending && g->waiting < LINES_MAX) {
 		*g->last = l;
 		g->last = &l->next;
 		g->waiting++;
@@ -374,8 +251,8 @@ static void put(struct log *g, struct line *l)
 	(void)pthread_mutex_unlock(&g->mutex);
 	if (taken)
 		return;
-	if (direct)
-		write_line(g, l);
+	if (state == STATE_DIRECT)
+		line_write_stderr(l);
 	else
 		atomic_fetch_add(&g->dropped, 1);
 	free(l);

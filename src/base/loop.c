@@ -19,7 +19,7 @@ struct work {
 	struct work *next;
 	void (*fn)(void *arg);
 	void *arg;
-	bool waited;            /* somebody waits for it and frees it */
+	bool waited;            /* somebody waits for it, and it lives on that one's stack */
 	bool begun, done;
 };
 
@@ -27,9 +27,12 @@ struct loop {
 	sd_event *event;
 	sd_event_source *source;
 	int wake_fd;
+	pthread_t owner;
 	pthread_mutex_t mutex;
-	pthread_cond_t done;
+	pthread_cond_t done;    /* a waited one is done, or the loop is over */
 	struct work *first, **last;
+	unsigned waiting;       /* in the list */
+	bool over;              /* loop_run() has returned: nobody runs waited ones any more */
 };
 
 static struct work *take_one(struct loop *l)
@@ -42,6 +45,7 @@ static struct work *take_one(struct loop *l)
 		l->first = w->next;
 		if (!l->first)
 			l->last = &l->first;
+		l->waiting--;
 		w->begun = true;
 	}
 	(void)pthread_mutex_unlock(&l->mutex);
@@ -61,11 +65,19 @@ static void run_one(struct loop *l, struct work *w)
 	(void)pthread_mutex_unlock(&l->mutex);
 }
 
-static void run_all(struct loop *l)
+/*
+ * What waits now, and no more: work that posts work must not keep timers and sockets from
+ * their turn. What is added meanwhile has woken the loop again (append() writes afterwards).
+ */
+static void run_waiting(struct loop *l)
 {
 	struct work *w;
+	unsigned count;
 
-	while ((w = take_one(l)) != NULL)
+	(void)pthread_mutex_lock(&l->mutex);
+	count = l->waiting;
+	(void)pthread_mutex_unlock(&l->mutex);
+	while (count-- > 0 && (w = take_one(l)) != NULL)
 		run_one(l, w);
 }
 
@@ -75,8 +87,9 @@ static int on_wake(sd_event_source *s, int fd, uint32_t events, void *arg)
 
 	(void)s;
 	(void)events;
+	/* First, so that whoever adds something from here on wakes us anew. */
 	(void)eventfd_read(fd, &value);
-	run_all(arg);
+	run_waiting(arg);
 	return 0;
 }
 
@@ -90,6 +103,7 @@ int loop_new(struct loop **ret_loop)
 		return -ENOMEM;
 	l->wake_fd = -1;
 	l->last = &l->first;
+	l->owner = pthread_self();
 	(void)pthread_mutex_init(&l->mutex, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -116,9 +130,12 @@ fail:
 
 struct loop *loop_free(struct loop *l)
 {
+	struct work *w;
+
 	if (!l)
 		return NULL;
-	run_all(l);
+	while ((w = take_one(l)) != NULL)
+		run_one(l, w);
 	(void)sd_event_source_disable_unref(l->source);
 	(void)sd_event_unref(l->event);
 	if (l->wake_fd >= 0)
@@ -136,7 +153,14 @@ sd_event *loop_event(struct loop *l)
 
 int loop_run(struct loop *l)
 {
-	return sd_event_loop(l->event);
+	int r = sd_event_loop(l->event);
+
+	/* Whoever still waits for a turn will not get one. */
+	(void)pthread_mutex_lock(&l->mutex);
+	l->over = true;
+	(void)pthread_cond_broadcast(&l->done);
+	(void)pthread_mutex_unlock(&l->mutex);
+	return r;
 }
 
 void loop_quit(struct loop *l, int value)
@@ -144,13 +168,12 @@ void loop_quit(struct loop *l, int value)
 	(void)sd_event_exit(l->event, value);
 }
 
+/* With the mutex held. */
 static void append(struct loop *l, struct work *w)
 {
-	(void)pthread_mutex_lock(&l->mutex);
 	*l->last = w;
 	l->last = &w->next;
-	(void)pthread_mutex_unlock(&l->mutex);
-	(void)eventfd_write(l->wake_fd, 1);
+	l->waiting++;
 }
 
 int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
@@ -161,7 +184,10 @@ int loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 		return -ENOMEM;
 	w->fn = fn;
 	w->arg = arg;
+	(void)pthread_mutex_lock(&l->mutex);
 	append(l, w);
+	(void)pthread_mutex_unlock(&l->mutex);
+	(void)eventfd_write(l->wake_fd, 1);
 	return 0;
 }
 
@@ -189,25 +215,41 @@ static void withdraw(struct loop *l, struct work *w)
 	*at = w->next;
 	if (l->last == &w->next)
 		l->last = at;
+	l->waiting--;
+}
+
+/* With the mutex held, until it is done; if it was not begun in time, it is taken back. */
+static int wait_for(struct loop *l, struct work *w, const struct timespec *until)
+{
+	bool late = false;
+
+	while (!w->done) {
+		if (w->begun) {
+			(void)pthread_cond_wait(&l->done, &l->mutex);
+		} else if (l->over || late) {
+			withdraw(l, w);
+			return l->over ? -ECANCELED : -ETIMEDOUT;
+		} else {
+			late = pthread_cond_timedwait(&l->done, &l->mutex, until) == ETIMEDOUT;
+		}
+	}
+	return 0;
 }
 
 int loop_call(struct loop *l, void (*fn)(void *arg), void *arg, int64_t timeout_ms)
 {
 	struct work w = { .fn = fn, .arg = arg, .waited = true };
 	struct timespec until = deadline(timeout_ms);
-	int r = 0;
+	int r;
 
-	append(l, &w);
-	(void)pthread_mutex_lock(&l->mutex);
-	while (!w.done) {
-		if (w.begun) {
-			(void)pthread_cond_wait(&l->done, &l->mutex);
-		} else if (pthread_cond_timedwait(&l->done, &l->mutex, &until) == ETIMEDOUT && !w.begun) {
-			withdraw(l, &w);
-			r = -ETIMEDOUT;
-			break;
-		}
+	if (pthread_equal(pthread_self(), l->owner)) {
+		fn(arg);
+		return 0;
 	}
+	(void)pthread_mutex_lock(&l->mutex);
+	append(l, &w);
+	(void)eventfd_write(l->wake_fd, 1);
+	r = wait_for(l, &w, &until);
 	(void)pthread_mutex_unlock(&l->mutex);
 	return r;
 }

@@ -81,6 +81,15 @@ static int read_bytes(int fd, unsigned char *dst, size_t cap, size_t *ret_len)
 	return 0;
 }
 
+/* One newline at the end, LF or CRLF, is the editor's, not the secret's. */
+static size_t without_newline(const unsigned char *bytes, size_t len)
+{
+	if (!len || bytes[len - 1] != '\n')
+		return len;
+	len--;
+	return len && bytes[len - 1] == '\r' ? len - 1 : len;
+}
+
 static int fill(struct secret *s, int fd, const char *path, struct error *err)
 {
 	unsigned char bytes[SECRET_MAX + 3];            /* and CR, LF, one too many */
@@ -92,10 +101,7 @@ static int fill(struct secret *s, int fd, const char *path, struct error *err)
 		r = error_set(err, -r, "cannot read secret %s: %s", path, strerror(-r));
 		goto out;
 	}
-	if (len && bytes[len - 1] == '\n')
-		len--;
-	if (len && bytes[len - 1] == '\r' && bytes[len] == '\n')
-		len--;
+	len = without_newline(bytes, len);
 	if (len == 0)
 		r = error_set(err, ENODATA, "secret %s is empty", path);
 	else if (len > SECRET_MAX)

@@ -1,7 +1,7 @@
 /* callout.c - what one callout says. */
 #include "callout/callout.h"
 
-#include <ctype.h>
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,12 @@
 
 /* ---- members ---- */
 
-/* Longer than its place counts as absent: a cut name would be another name. */
+/*
+ * Each taker forgets what an earlier member of that name said, since the last one counts, and
+ * returns false when the member says something that has no place here. null is absence.
+ */
+
+/* Longer than its place, or with a NUL inside, is not taken: a cut name would be another name. */
 static bool take_text(const struct json_value *v, char *dst, size_t cap)
 {
 	size_t len;
@@ -21,66 +26,82 @@ static bool take_text(const struct json_value *v, char *dst, size_t cap)
 	if (json_string(v, dst, cap, &len) == 0 && !memchr(dst, '\0', len))
 		return true;
 	dst[0] = '\0';
-	return false;
+	return v->kind == JSON_NULL;
 }
 
-static void on_action(struct callout *c, const struct json_value *v)
+static bool take_integer(const struct json_value *v, int64_t *ret, bool *ret_has)
 {
-	c->action[0] = '\0';
-	if (!take_text(v, c->action_raw, sizeof(c->action_raw)))
-		return;
-	for (size_t i = 0; i < sizeof(c->action); i++)
-		c->action[i] = (char)tolower((unsigned char)c->action_raw[i]);
+	*ret = 0;
+	*ret_has = json_integer(v, ret) == 0;
+	return *ret_has || v->kind == JSON_NULL;
 }
 
-static void on_entity(struct callout *c, const struct json_value *v)
+static bool on_action(struct callout *c, const struct json_value *v)
 {
-	const char *canonical;
+	bool taken = take_text(v, c->action_raw, sizeof(c->action_raw));
+	size_t i = 0;
 
-	c->entity[0] = '\0';
-	if (!take_text(v, c->entity_raw, sizeof(c->entity_raw)))
-		return;
-	canonical = entity_canonical(c->entity_raw, strlen(c->entity_raw));
+	/* ASCII only, whatever the locale. */
+	for (; c->action_raw[i]; i++) {
+		char one = c->action_raw[i];
+
+		c->action[i] = one >= 'A' && one <= 'Z' ? (char)(one | 0x20) : one;
+	}
+	c->action[i] = '\0';
+	return taken;
+}
+
+static bool on_entity(struct callout *c, const struct json_value *v)
+{
+	bool taken = take_text(v, c->entity_raw, sizeof(c->entity_raw));
+	const char *canonical = entity_canonical(c->entity_raw, strlen(c->entity_raw));
+
 	(void)snprintf(c->entity, sizeof(c->entity), "%s", canonical ? canonical : c->entity_raw);
+	return taken;
 }
 
-static void on_guid(struct callout *c, const struct json_value *v)
+static bool on_guid(struct callout *c, const struct json_value *v)
 {
-	(void)take_text(v, c->guid, sizeof(c->guid));
+	return take_text(v, c->guid, sizeof(c->guid));
 }
 
-static void on_time(struct callout *c, const struct json_value *v)
+static bool on_time(struct callout *c, const struct json_value *v)
 {
-	c->has_time = take_text(v, c->time, sizeof(c->time)) &&
-		      clock_parse(c->time, strlen(c->time), &c->time_ms) == 0;
+	bool taken = take_text(v, c->time, sizeof(c->time));
+
+	c->time_ms = 0;
+	c->has_time = clock_parse(c->time, strlen(c->time), &c->time_ms) == 0;
+	return taken;
 }
 
-static void on_id(struct callout *c, const struct json_value *v)
+static bool on_id(struct callout *c, const struct json_value *v)
 {
-	c->has_id = json_integer(v, &c->id) == 0;
+	return take_integer(v, &c->id, &c->has_id);
 }
 
-static void on_sequence(struct callout *c, const struct json_value *v)
+static bool on_sequence(struct callout *c, const struct json_value *v)
 {
-	c->has_sequence = json_integer(v, &c->sequence) == 0;
+	return take_integer(v, &c->sequence, &c->has_sequence);
 }
 
-static void on_person(struct callout *c, const struct json_value *v)
+static bool on_person(struct callout *c, const struct json_value *v)
 {
-	c->has_person = json_integer(v, &c->person) == 0;
+	(void)take_integer(v, &c->person, &c->has_person);
+	return true;
 }
 
-static void on_fields(struct callout *c, const struct json_value *v)
+static bool on_fields(struct callout *c, const struct json_value *v)
 {
 	bool usable = v->kind == JSON_OBJECT || v->kind == JSON_ARRAY;
 
 	c->fields = usable ? *v : (struct json_value){ .at = NULL };
+	return true;
 }
 
 /* PersonID and PersonId are one name without regard to case. */
 static const struct member {
 	const char *name;
-	void (*take)(struct callout *c, const struct json_value *v);
+	bool (*take)(struct callout *c, const struct json_value *v);
 } members[] = {
 	{ "Action", on_action },
 	{ "Guid", on_guid },
@@ -92,14 +113,23 @@ static const struct member {
 	{ "PersonID", on_person },
 };
 
-static void take_member(struct callout *c, const struct json_value *name, const struct json_value *v)
+static void take_member(struct callout *c, const struct json_value *name, const struct json_value *v,
+			unsigned *untaken)
 {
-	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-		if (json_string_is(name, members[i].name, true)) {
-			members[i].take(c, v);
-			return;
-		}
+	for (unsigned i = 0; i < ARRAY_LEN(members); i++) {
+		if (!json_string_is(name, members[i].name, true))
+			continue;
+		*untaken &= ~(1U << i);
+		if (!members[i].take(c, v))
+			*untaken |= 1U << i;
+		return;
 	}
+}
+
+static int refuse(int code, const char **ret_why, const char *why)
+{
+	*ret_why = why;
+	return -code;
 }
 
 int callout_parse(const char *body, size_t len, struct callout *ret, const char **ret_why)
@@ -107,28 +137,20 @@ int callout_parse(const char *body, size_t len, struct callout *ret, const char 
 	struct json_value root, name, value;
 	struct json_cursor at = { NULL };
 	struct json_fault fault = { 0, "not JSON" };
-	int r;
+	unsigned untaken = 0;
 
 	memset(ret, 0, sizeof(*ret));
-	r = json_read(body, len, JSON_DEPTH_MAX, &root, &fault);
-	if (r < 0) {
-		*ret_why = fault.why;
-		return -EBADMSG;
-	}
-	if (root.kind != JSON_OBJECT) {
-		*ret_why = "not an object";
-		return -EBADMSG;
-	}
+	if (json_read(body, len, JSON_DEPTH_MAX, &root, &fault) < 0)
+		return refuse(EBADMSG, ret_why, fault.why);
+	if (root.kind != JSON_OBJECT)
+		return refuse(EBADMSG, ret_why, "not an object");
 	while (json_next_member(&root, &at, &name, &value))
-		take_member(ret, &name, &value);
-	if (!ret->action[0]) {
-		*ret_why = "no Action";
-		return -EINVAL;
-	}
-	if (!ret->has_id && strcmp(ret->action, "deactivated") != 0) {
-		*ret_why = "no Id, or not a 64-bit integer";
-		return -EINVAL;
-	}
+		take_member(ret, &name, &value, &untaken);
+	ret->partial = untaken != 0;
+	if (!ret->action[0])
+		return refuse(EINVAL, ret_why, "no Action, or not a text of 1 to 64 bytes");
+	if (!ret->has_id && strcmp(ret->action, "deactivated") != 0)
+		return refuse(EINVAL, ret_why, "no Id, or not a 64-bit integer");
 	return 0;
 }
 
@@ -237,15 +259,15 @@ int callout_key(const struct callout *c, const char *webhook, bool verified,
 		const void *body, size_t len,
 		uint8_t ret_key[static CALLOUT_KEY_LEN], int64_t *ret_time_ms)
 {
-	bool by_members = c->has_sequence && c->has_time;
+	/* What is not held here cannot be compared here: then only equal bytes are equal. */
+	bool by_members = c->has_sequence && c->has_time && !c->partial;
+	const uint8_t is_verified = verified, has_id = c->has_id;
+	const uint64_t id = htole64((uint64_t)c->id), sequence = htole64((uint64_t)c->sequence);
 	const struct digest_piece by_member[] = {
-		piece(webhook), { &verified, sizeof(verified) }, piece(c->guid), piece(c->entity),
-		{ &c->id, sizeof(c->id) }, piece(c->action), { &c->sequence, sizeof(c->sequence) },
-		piece(c->time),
+		piece(webhook), { &is_verified, 1 }, piece(c->guid), piece(c->entity), { &has_id, 1 },
+		{ &id, sizeof(id) }, piece(c->action), { &sequence, sizeof(sequence) }, piece(c->time),
 	};
-	const struct digest_piece by_body[] = {
-		piece(webhook), { &verified, sizeof(verified) }, { body, len },
-	};
+	const struct digest_piece by_body[] = { piece(webhook), { &is_verified, 1 }, { body, len } };
 	uint8_t digest[DIGEST_LEN];
 	int r;
 

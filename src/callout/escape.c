@@ -5,19 +5,27 @@
  * escapes that are there stay, except \" which that serialiser writes as \u0022.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "callout/signature.h"
 
 struct escaper {
-	const unsigned char *at, *end;
+	const char *at, *end;
 	struct buf *out;
 };
 
 static int put_unit(struct escaper *e, uint32_t unit)
 {
-	return buf_printf(e->out, "\\u%04X", unit);
+	static const char digits[] = "0123456789ABCDEF";
+	const char text[] = {
+		'\\', 'u', digits[unit >> 12 & 15], digits[unit >> 8 & 15],
+		digits[unit >> 4 & 15], digits[unit & 15],
+	};
+
+	return buf_append(e->out, text, sizeof(text));
 }
 
 static int put_char(struct escaper *e, uint32_t c)
@@ -31,27 +39,14 @@ static int put_char(struct escaper *e, uint32_t c)
 	return r < 0 ? r : put_unit(e, 0xdc00 + (c & 0x3ff));
 }
 
-/* One well-formed sequence beyond ASCII (RFC 3629); there is no escaped form of anything else. */
-static int take_utf8(struct escaper *e, uint32_t *ret)
+/* There is no escaped form of what is not UTF-8. */
+static int put_utf8(struct escaper *e)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned char first = *e->at;
-	size_t need = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-	uint32_t c;
+	size_t n = utf8_length(e->at, (size_t)(e->end - e->at));
+	const char *at = e->at;
 
-	if (!need || (size_t)(e->end - e->at) < need)
-		return -EBADMSG;
-	c = first & (0xffU >> (need + 1));
-	for (size_t i = 1; i < need; i++) {
-		if ((e->at[i] & 0xc0) != 0x80)
-			return -EBADMSG;
-		c = c << 6 | (e->at[i] & 0x3fU);
-	}
-	if (c < least[need] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return -EBADMSG;
-	e->at += need;
-	*ret = c;
-	return 0;
+	e->at += n;
+	return n ? put_char(e, utf8_decode(at, n)) : -EBADMSG;
 }
 
 static int put_escape(struct escaper *e)
@@ -65,21 +60,28 @@ static int put_escape(struct escaper *e)
 	return r;
 }
 
+/* What goes through as it is. */
+static bool is_plain(char c)
+{
+	return (unsigned char)c < 0x7f && (!c || !strchr("&<>'\"+`\\", c));
+}
+
+static int put_plain(struct escaper *e)
+{
+	const char *begin = e->at;
+
+	while (e->at < e->end && is_plain(*e->at))
+		e->at++;
+	return buf_append(e->out, begin, (size_t)(e->at - begin));
+}
+
 static int put_one(struct escaper *e)
 {
-	uint32_t c;
-	int r;
-
+	if (is_plain(*e->at))
+		return put_plain(e);
 	if (*e->at == '\\')
 		return put_escape(e);
-	if (*e->at >= 0x80) {
-		r = take_utf8(e, &c);
-		return r < 0 ? r : put_char(e, c);
-	}
-	c = *e->at++;
-	if (c == 0x7f || (c && strchr("&<>'+`", (int)c)))
-		return put_unit(e, c);
-	return buf_append(e->out, e->at - 1, 1);
+	return put_utf8(e);             /* one byte of ASCII too */
 }
 
 /* From the opening quote to behind the closing one. */
@@ -96,12 +98,21 @@ static int put_string(struct escaper *e)
 	return buf_append(e->out, e->at++, 1);
 }
 
+static int put_outside(struct escaper *e)
+{
+	const char *quote = memchr(e->at, '"', (size_t)(e->end - e->at));
+	const char *begin = e->at;
+
+	e->at = quote ? quote : e->end;
+	return buf_append(e->out, begin, (size_t)(e->at - begin));
+}
+
 int signature_escape(const void *body, size_t len, struct buf *out)
 {
-	struct escaper e = { body, (const unsigned char *)body + len, out };
+	struct escaper e = { body, (const char *)body + len, out };
 	int r = 0;
 
 	while (r == 0 && e.at < e.end)
-		r = *e.at == '"' ? put_string(&e) : buf_append(e.out, e.at++, 1);
+		r = *e.at == '"' ? put_string(&e) : put_outside(&e);
 	return r;
 }

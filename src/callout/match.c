@@ -16,16 +16,19 @@ static bool list_has(const struct conf_list *list, const char *text)
 	return false;
 }
 
-/* Both sides by their canonical name; what has none is compared as it is, in any case. */
-static bool wants_entity(const struct conf_list *entities, const char *entity)
+/*
+ * Both sides by their canonical name; what has none is compared as it is, in any case. A
+ * deactivation concerns the webhook, not a record: without an entity there is nothing to ask.
+ */
+static bool wants_entity(const struct conf_list *entities, const struct callout *c)
 {
-	if (!entities->count)
+	if (!entities->count || (!c->entity[0] && strcmp(c->action, "deactivated") == 0))
 		return true;
 	for (size_t i = 0; i < entities->count; i++) {
 		const char *name = entities->items[i];
 		const char *canonical = entity_canonical(name, strlen(name));
 
-		if (strcasecmp(canonical ? canonical : name, entity) == 0)
+		if (strcasecmp(canonical ? canonical : name, c->entity) == 0)
 			return true;
 	}
 	return false;
@@ -66,7 +69,7 @@ enum match match_handler(const struct conf_handler *h, const char *webhook,
 		return MATCH_WEBHOOK;
 	if (!list_has(&h->actions, c->action))
 		return MATCH_ACTION;
-	if (!wants_entity(&h->entities, c->entity))
+	if (!wants_entity(&h->entities, c))
 		return MATCH_ENTITY;
 	if (ignores(&h->ignore_persons, c))
 		return MATCH_PERSON;

@@ -107,7 +107,7 @@ static EVP_MAC_CTX *key_new(EVP_MAC *mac, const struct secret *s)
 
 int keyring_new(const struct secret *const *secrets, size_t count, struct keyring **ret)
 {
-	AUTO(keyring) struct keyring *k = calloc(1, sizeof(*k) + count * sizeof(k->keys[0]));
+	AUTO(keyring) struct keyring *k = calloc(1, sizeof(*k) + count * sizeof(EVP_MAC_CTX *));
 	EVP_MAC *mac;
 
 	if (!k)
@@ -150,15 +150,17 @@ static int verify_form(const struct keyring *k, const uint8_t mac[static SIGNATU
 	uint8_t ours[SIGNATURE_LEN];
 	unsigned position = 0;
 
-	for (size_t i = 0; i < k->count; i++) {
-		int r = compute(k->keys[i], body, len, ours);
+	int r = 0;
 
-		if (r < 0)
-			return r;
-		if (CRYPTO_memcmp(ours, mac, SIGNATURE_LEN) == 0 && !position)
+	for (size_t i = 0; r == 0 && i < k->count; i++) {
+		r = compute(k->keys[i], body, len, ours);
+		if (r == 0 && CRYPTO_memcmp(ours, mac, SIGNATURE_LEN) == 0 && !position)
 			position = (unsigned)i + 1;
 	}
+	/* Whoever read it here could sign this body. */
 	OPENSSL_cleanse(ours, sizeof(ours));
+	if (r < 0)
+		return r;
 	*ret_position = position;
 	return position != 0;
 }
@@ -166,18 +168,20 @@ static int verify_form(const struct keyring *k, const uint8_t mac[static SIGNATU
 int signature_verify(const struct keyring *k, const uint8_t mac[static SIGNATURE_LEN],
 		     const void *body, size_t len, struct signature_match *ret_match)
 {
-	AUTO(buf) struct buf escaped = BUF_INIT(len * 6 + 16);
+	AUTO(buf) struct buf escaped = BUF_INIT(len > SIZE_MAX / 6 ? SIZE_MAX : len * 6);
 	unsigned position;
 	int r;
 
+	if (!k->count)
+		return -ENOKEY;
 	r = verify_form(k, mac, body, len, &position);
 	if (r == 1)
 		*ret_match = (struct signature_match){ position, SIGNATURE_RAW };
 	if (r != 0)
 		return r;
 	r = signature_escape(body, len, &escaped);
-	if (r == -EBADMSG || (r == 0 && escaped.len == len && memcmp(escaped.data, body, len) == 0))
-		return 0;
+	if (r == -EBADMSG || (r == 0 && escaped.len == len))
+		return 0;       /* escaping only lengthens: this is the raw form again */
 	if (r < 0)
 		return r;
 	r = verify_form(k, mac, escaped.data, escaped.len, &position);
@@ -190,9 +194,8 @@ int signature_make(const struct keyring *k, const void *body, size_t len,
 		   char ret_text[static SIGNATURE_TEXT_LEN])
 {
 	uint8_t mac[SIGNATURE_LEN];
-	int r;
+	int r = k->count ? compute(k->keys[0], body, len, mac) : -ENOKEY;
 
-	r = compute(k->keys[0], body, len, mac);
 	if (r < 0)
 		return r;
 	memcpy(ret_text, prefix, sizeof(prefix));

@@ -1,0 +1,410 @@
+/*
+ * http.c - one request's life, and the sockets it comes in by.
+ *
+ *   on_request()  1st call: find the route, read the query, refuse what can be refused early
+ *   on_request()  body calls: append, up to the route's limit
+ *   on_request()  last call: route->answer() sets an answer, or puts the request to sleep;
+ *                 then libmicrohttpd calls once more when it was woken
+ *   on_over()     always: release the request, whatever happened
+ *
+ * A client that stalls is closed after 30 s without a byte. One that drips bytes is not idle:
+ * when three quarters of the places are taken, the oldest connection that does not sleep goes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "private.h"
+
+#define CROWDED (CONNECTIONS_MAX * 3 / 4)
+#define TYPE_JSON "application/json"
+
+/* ---- answers ---- */
+
+void answer_release(struct answer *a)
+{
+	free(a->data);
+	*a = (struct answer){ .status = 0 };
+}
+
+void answer_bytes(struct answer *a, const char *type, char *data, size_t len)
+{
+	answer_release(a);
+	*a = (struct answer){ .status = MHD_HTTP_OK, .type = type, .data = data, .len = len };
+}
+
+void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
+{
+	AUTO(writer) struct writer w = WRITER_INIT(16 * sizeof(struct error));
+	struct error e;
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(e.text, sizeof(e.text), fmt, args);
+	va_end(args);
+	writer_object(&w, NULL);
+	writer_text(&w, "error", e.text);
+	writer_end(&w);
+	answer_release(a);
+	a->status = status;
+	a->type = TYPE_JSON;
+	(void)writer_take(&w, &a->data, &a->len);       /* without memory: the status alone */
+}
+
+static void answer_too_long(struct answer *a)
+{
+	answer_error(a, MHD_HTTP_BAD_REQUEST,
+		     "the answer would be longer than %d MiB: narrow the question",
+		     ANSWER_MAX >> 20);
+}
+
+void answer_json(struct answer *a, struct writer *w)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int r = writer_take(w, &text, &len);
+
+	if (r == 0)
+		answer_bytes(a, TYPE_JSON, text, len);
+	else if (r == -ENOBUFS)
+		answer_too_long(a);
+	else
+		answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+}
+
+void request_failed(struct request *q, int result)
+{
+	struct journal_status store;
+
+	switch (result) {
+	case -ETIME:
+		answer_error(&q->answer, MHD_HTTP_GATEWAY_TIMEOUT,
+			     "it took longer than a second: narrow the question");
+		return;
+	case -ETIMEDOUT:
+		answer_error(&q->answer, MHD_HTTP_SERVICE_UNAVAILABLE,
+			     "calloutd is busy or stopping: try again");
+		return;
+	case -ENOBUFS:
+		answer_too_long(&q->answer);
+		return;
+	case -ENOMEM:
+		answer_error(&q->answer, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+		return;
+	default:
+		break;
+	}
+	journal_status(q->admin->journal, &store);
+	answer_error(&q->answer, MHD_HTTP_SERVICE_UNAVAILABLE, "the store is not available: %s",
+		     store.sentence[0] ? store.sentence : strerror(-result));
+}
+
+static enum MHD_Result send_answer(struct request *q)
+{
+	struct answer *a = &q->answer;
+	struct MHD_Response *response;
+	enum MHD_Result r;
+
+	response = MHD_create_response_from_buffer(a->len, a->data, MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		return MHD_NO;
+	a->data = NULL;
+	if (a->type)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (a->allow[0])
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, a->allow);
+	if (atomic_load(&q->admin->stopping))
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	r = MHD_queue_response(q->conn, a->status, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+/* ---- the first call ---- */
+
+static int64_t peer_uid(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return -1;
+	return (int64_t)peer.uid;
+}
+
+static enum MHD_Result on_parameter(void *cls, enum MHD_ValueKind kind, const char *key,
+				    size_t key_len, const char *value, size_t len)
+{
+	struct request *q = cls;
+	struct error err = { "" };
+
+	(void)kind;
+	if (strlen(key) != key_len || (value && strlen(value) != len)) {
+		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "the query holds a NUL");
+		return MHD_NO;
+	}
+	if (question_parameter(&q->question, q->match.route->query, key, value ? value : "", len,
+			       &err) < 0) {
+		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "%s", err.text);
+		return MHD_NO;
+	}
+	return MHD_YES;
+}
+
+static size_t content_length(struct MHD_Connection *conn)
+{
+	const char *text = MHD_lookup_connection_value(conn, MHD_HEADER_KIND,
+						       MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static void too_long(struct request *q)
+{
+	answer_error(&q->answer, MHD_HTTP_CONTENT_TOO_LARGE, "the body is longer than %zu bytes",
+		     q->body.max);
+}
+
+/* Everything that can be decided before the body is here. */
+static void look_at(struct request *q, const char *url, const char *method)
+{
+	int r = route_find(routes, route_count, q->face->metrics, method, url, &q->match);
+
+	if (atomic_load(&q->admin->stopping)) {
+		request_failed(q, -ETIMEDOUT);
+		return;
+	}
+	if (r == -ENOENT) {
+		answer_error(&q->answer, MHD_HTTP_NOT_FOUND,
+			     "no such path: see docs/admin-api.md for those there are");
+		return;
+	}
+	if (r < 0) {
+		answer_error(&q->answer, MHD_HTTP_METHOD_NOT_ALLOWED, "this path answers to %s",
+			     q->match.allow);
+		memcpy(q->answer.allow, q->match.allow, sizeof(q->answer.allow));
+		return;
+	}
+	(void)MHD_get_connection_values_n(q->conn, MHD_GET_ARGUMENT_KIND, on_parameter, q);
+	if (q->answer.status)
+		return;
+	if (q->match.route->callout) {
+		r = admin_site(q->admin, &q->site);
+		if (r < 0) {
+			request_failed(q, r);
+			return;
+		}
+		q->body.max = site_conf(q->site)->max_body;
+	}
+	if (content_length(q->conn) > q->body.max)
+		too_long(q);
+}
+
+static struct request *request_new(struct face *f, struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct request *q = calloc(1, sizeof(*q));
+
+	if (!q || !info || !info->socket_context) {
+		free(q);
+		return NULL;
+	}
+	q->face = f;
+	q->admin = f->admin;
+	q->conn = conn;
+	q->guest = info->socket_context;
+	q->uid = f->metrics ? -1 : peer_uid(conn);
+	q->body = (struct buf)BUF_INIT(QUESTION_MAX);
+	return q;
+}
+
+/* ---- the other calls ---- */
+
+/* The whole request is here. */
+static void begin(struct request *q)
+{
+	const struct route *route = q->match.route;
+	struct error err = { "" };
+
+	q->begun = true;
+	(void)pthread_mutex_lock(&q->admin->mutex);
+	q->admin->answering++;
+	(void)pthread_mutex_unlock(&q->admin->mutex);
+	if (!route->callout && question_body(&q->question, route->members, q->body.data,
+					     q->body.len, &err) < 0) {
+		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "%s", err.text);
+		return;
+	}
+	route->answer(q);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const char *url,
+				  const char *method, const char *version, const char *data,
+				  size_t *data_len, void **con_cls)
+{
+	struct request *q = *con_cls;
+
+	(void)version;
+	if (!q) {
+		q = *con_cls = request_new(cls, conn);
+		if (!q)
+			return MHD_NO;
+		look_at(q, url, method);
+		return q->answer.status ? send_answer(q) : MHD_YES;
+	}
+	if (*data_len) {
+		/* Now no answer can be sent: of an over-long one without a length the connection goes. */
+		if (buf_append(&q->body, data, *data_len) < 0)
+			return MHD_NO;
+		*data_len = 0;
+		return MHD_YES;
+	}
+	if (!q->begun)
+		begin(q);
+	if (q->later && !later_take(q))
+		return MHD_YES;         /* asleep */
+	return q->answer.status ? send_answer(q) : MHD_NO;
+}
+
+static void on_over(void *cls, struct MHD_Connection *conn, void **con_cls,
+		    enum MHD_RequestTerminationCode code)
+{
+	struct request *q = *con_cls;
+	struct admin *a;
+
+	(void)cls;
+	(void)conn;
+	(void)code;
+	if (!q)
+		return;
+	a = q->admin;
+	later_leave(q);
+	if (q->begun) {
+		(void)pthread_mutex_lock(&a->mutex);
+		a->answering--;
+		(void)pthread_cond_broadcast(&a->over);
+		(void)pthread_mutex_unlock(&a->mutex);
+	}
+	answer_release(&q->answer);
+	buf_free(&q->body);
+	(void)site_unref(q->site);
+	free(q);
+	*con_cls = NULL;
+}
+
+/* ---- connections ---- */
+
+static void make_room(struct face *f)
+{
+	struct guest *oldest = NULL;
+
+	for (struct guest *g = f->guests; g; g = g->next)
+		if (!g->asleep)
+			oldest = g;
+	if (oldest)
+		(void)shutdown(oldest->fd, SHUT_RDWR);
+}
+
+static void welcome(struct face *f, struct MHD_Connection *conn, void **socket_context)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct guest *g = calloc(1, sizeof(*g));
+
+	if (!g || !info) {
+		free(g);
+		return;         /* its requests are refused: request_new() */
+	}
+	if (f->guest_count >= CROWDED)
+		make_room(f);
+	g->fd = info->connect_fd;
+	g->next = f->guests;
+	f->guests = g;
+	f->guest_count++;
+	*socket_context = g;
+}
+
+static void farewell(struct face *f, struct guest *g)
+{
+	struct guest **at = &f->guests;
+
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	f->guest_count--;
+	free(g);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *conn, void **socket_context,
+			  enum MHD_ConnectionNotificationCode code)
+{
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		welcome(cls, conn, socket_context);
+	else if (*socket_context)
+		farewell(cls, *socket_context);
+}
+
+static void on_library_log(void *cls, const char *fmt, va_list args)
+	__attribute__((format(printf, 2, 0)));
+static void on_library_log(void *cls, const char *fmt, va_list args)
+{
+	char text[256];
+
+	(void)cls;
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug(NULL, "admin: libmicrohttpd: %s", text);
+}
+
+int face_start(struct face *f, struct admin *a, int fd, bool metrics)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	/* A client that is gone before accept() must not make us wait for the next one. */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	f->admin = a;
+	f->metrics = metrics;
+	f->fd = -1;             /* libmicrohttpd's now */
+	errno = 0;
+	f->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL |
+				  MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
+				  0, NULL, NULL, on_request, f,
+				  MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+				  MHD_OPTION_LISTEN_SOCKET, fd,
+				  MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+				  MHD_OPTION_STRICT_FOR_CLIENT, 1,
+				  MHD_OPTION_NOTIFY_COMPLETED, on_over, NULL,
+				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, f,
+				  MHD_OPTION_END);
+	if (f->mhd)
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
+/* The socket stays open until no thread can be about to accept() on it. */
+void face_quiesce(struct face *f)
+{
+	if (f->mhd)
+		f->fd = MHD_quiesce_daemon(f->mhd);
+}
+
+void face_stop(struct face *f)
+{
+	if (f->mhd)
+		MHD_stop_daemon(f->mhd);
+	f->mhd = NULL;
+	if (f->fd >= 0)
+		(void)close(f->fd);
+	f->fd = -1;
+}

@@ -1,0 +1,214 @@
+/*
+ * private.h - the admin room's inside.
+ *
+ * Threads: each socket has one libmicrohttpd thread, which runs everything about its requests.
+ * A route that acts hands its work over and lets the connection sleep (later.c): what the main
+ * or the journal thread takes its time for keeps no other request waiting.
+ *
+ * Whoever works for a sleeping request may outlive the room: after admin_stop() the main thread
+ * may still find such work in the loop's mailbox. So that work holds no pointer to struct admin,
+ * and touches dispatcher and journal only while later_wanted().
+ */
+#ifndef CALLOUTD_ADMIN_PRIVATE_H
+#define CALLOUTD_ADMIN_PRIVATE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/admin.h"
+#include "admin/question.h"
+#include "admin/route.h"
+#include "admin/writer.h"
+#include "base/buf.h"
+#include "base/log.h"
+
+#define CONNECTIONS_MAX 64      /* of each socket */
+#define IDLE_SECONDS 30         /* a connection on which nothing moves is closed */
+#define QUESTION_MAX (64 * 1024)        /* bytes of a body that is a question */
+#define ANSWER_MAX (32 * 1024 * 1024)   /* bytes of an answer, built in memory */
+#define LATER_MAX 16            /* requests asleep at once */
+#define MAIN_WAIT_MS 2000       /* for the main thread to begin what we ask */
+#define STATEMENT_MS 1000       /* a statement is interrupted after that */
+
+struct admin;
+struct later;
+
+/* ---- http.c: one request's life ---- */
+
+struct answer {
+	unsigned status;        /* 0: none yet */
+	const char *type;       /* a literal */
+	char *data;             /* malloc()ed */
+	size_t len;
+	char allow[32];         /* of a 405 */
+};
+
+struct guest {                  /* one connection; belongs to its socket's thread */
+	struct guest *next;
+	int fd;
+	bool asleep;            /* its request sleeps: not one that stalls */
+};
+
+struct face {                   /* one listening socket with its thread */
+	struct admin *admin;
+	struct MHD_Daemon *mhd;
+	int fd;                 /* the listening socket while quiesced, else -1 */
+	bool metrics;           /* metrics-listen: no operators here */
+	struct guest *guests;   /* newest first */
+	unsigned guest_count;
+};
+
+struct request {
+	struct face *face;
+	struct admin *admin;
+	struct MHD_Connection *conn;
+	struct guest *guest;
+	struct route_match match;
+	struct question question;
+	struct buf body;
+	struct site *site;      /* in force when the request began; only with route->callout */
+	int64_t uid;            /* who asks; -1: the kernel does not tell */
+	bool begun;             /* the route's function was called */
+	struct answer answer;
+	struct later *later;    /* asleep, or awake again */
+};
+
+/* Takes fd over if it succeeds. 0 or -errno. */
+int face_start(struct face *f, struct admin *a, int fd, bool metrics);
+void face_quiesce(struct face *f);      /* accept no more */
+void face_stop(struct face *f);         /* no request may be asleep */
+
+void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Takes the writer's text; its error becomes the answer. */
+void answer_json(struct answer *a, struct writer *w);
+void answer_bytes(struct answer *a, const char *type, char *data, size_t len);
+void answer_release(struct answer *a);
+
+/* An errno of the store, of asking main, or of memory as an answer; in words. */
+void request_failed(struct request *q, int result);
+/* A line of the log that says who did it. */
+#define request_log(q, event_, handler_, ...)                                           \
+	log_info((&(struct log_ctx){ .event = (event_), .handler = (handler_),          \
+				     .reason = "operator", .uid = (q)->uid, .uid_set = 1 }), \
+		 __VA_ARGS__)
+
+/* ---- later.c: requests that are answered from another thread ---- */
+
+/*
+ * Puts the request to sleep. The caller of later_begin() owns one reference (besides the
+ * request's) and must answer. -EAGAIN: too many are asleep, -ENOMEM; answered already then.
+ */
+int later_begin(struct request *q, struct later **ret);
+/* Any thread. The first answer counts and wakes the request; a later one is released. */
+void later_answer(struct later *l, struct answer *a);
+/* False once answered, by whomever: the room may be gone. */
+bool later_wanted(struct later *l);
+struct later *later_unref(struct later *l);
+AUTO_DEFINE(later, struct later *, later_unref)
+/* On the request's thread: true and q->answer is set if there is an answer. */
+bool later_take(struct request *q);
+/* The request's own reference, when it is over. */
+void later_leave(struct request *q);
+/* At the end: answer all that sleep, wait until they are over (at most for wait_ms). */
+void later_stop(struct admin *a, int64_t wait_ms);
+
+/* ---- admin.c ---- */
+
+struct admin {
+	struct loop *loop;
+	struct journal *journal;
+	struct dispatcher *dispatcher;
+	struct intake *intake;
+	struct admin_daemon daemon;
+	char *state_directory;
+	char *socket_path;              /* ours to remove; NULL: passed */
+	struct face operators, metrics;
+	char metrics_trouble[600];      /* why metrics-listen is not open; "" */
+
+	atomic_bool stopping;
+	pthread_mutex_t mutex;          /* of what follows */
+	pthread_cond_t over;            /* a request is over */
+	struct later *sleeping;
+	unsigned sleeping_count;
+	unsigned answering;             /* requests begun and not over */
+};
+
+/* Run fn(arg) on the main thread. 0, or -ETIMEDOUT: it was not begun and never will be. */
+int admin_ask(struct admin *a, void (*fn)(void *arg), void *arg);
+/* The configuration in force: a new reference. 0 or -ETIMEDOUT. */
+int admin_site(struct admin *a, struct site **ret);
+/* Our own view of the store, opened for one request: what was moved away or mended is seen at once. */
+int admin_reader(struct admin *a, struct reader **ret);
+
+/* ---- picture.c: what only the main thread knows, copied ---- */
+
+struct picture {
+	struct admin *admin;
+	bool attempts_wanted;
+	int result;
+	struct site *site;
+	struct handler_view *handlers;
+	struct running_view *running;
+	struct runner_view *runners;
+	struct attempt_counts *attempts;        /* for metrics */
+	size_t handler_count, running_count, runner_count, attempts_count;
+	struct intake_status intake;
+	struct intake_counts *webhooks;         /* of each configured one, then of none */
+	char degraded[600];
+	int64_t last_reload_ms;
+	bool last_reload_ok;
+};
+
+int picture_take(struct admin *a, bool attempts, struct picture *ret);
+void picture_release(struct picture *p);
+static inline void auto_picture(struct picture *p)
+{
+	picture_release(p);
+}
+
+/* Deliveries that are neither settled nor running. */
+uint64_t handler_waiting(const struct handler_view *h);
+/* "ready", "held", "paused", "unusable", "removed" */
+const char *handler_condition(const struct handler_view *h);
+/* Removed, and nothing of it waits: of no interest. */
+bool handler_gone(const struct handler_view *h);
+
+/* ---- problems.c ---- */
+
+/* A sentence for each thing that is wrong, as elements of the writer's array. Returns how many. */
+unsigned problems_write(struct admin *a, const struct picture *p,
+			const struct journal_status *store, struct writer *w);
+
+/* ---- events.c ---- */
+
+/* The members of an attempt, within an open object; "run" only if it is not 0. */
+void write_attempt(struct writer *w, const struct attempt *t);
+/* An event with its body (free() it). A failure is q's answer already. */
+int request_body(struct request *q, int64_t id, struct event *ret, void **ret_body,
+		 size_t *ret_len);
+
+/* ---- the routes; each sets q->answer or puts q to sleep ---- */
+
+extern const struct route routes[];
+extern const size_t route_count;
+
+void get_status(struct request *q);
+void get_health(struct request *q);
+void get_config(struct request *q);
+void get_metrics(struct request *q);
+void get_events(struct request *q);
+void get_event(struct request *q);
+void get_body(struct request *q);
+void post_reload(struct request *q);
+void post_retry(struct request *q);
+void post_drop(struct request *q);
+void post_hold(struct request *q);
+void post_release(struct request *q);
+void post_try(struct request *q);
+
+#endif
