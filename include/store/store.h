@@ -95,6 +95,7 @@ enum park_why {
 struct store_options {
 	const char *directory;          /* borrowed during open; created 0700 if missing */
 	uint64_t reserve;               /* bytes of the ballast file "reserve"; 0: none */
+	const char *vfs;                /* SQLite's file layer by name; NULL: the default (tests make disks fail) */
 };
 
 /*
@@ -223,26 +224,39 @@ struct delivery_filter {
 	int64_t event;                  /* 0: any */
 	const char *handler;            /* NULL: any */
 	int64_t since_ms;               /* 0: any; accept time */
-	bool failed_only;               /* dead letters only; else also done and dropped ones */
+	bool failed_only;               /* dead letters only; else retry: also done and dropped, drop: also waiting ones */
 };
 /*
- * Put settled deliveries back: parked, due now, attempts 0; whether a newer
- * event of the record has been handled is kept in the row ("late"). At most 1000 a call (*ret_count tells; call again until 0).
+ * Put settled deliveries back: parked, due now (or blocked behind an earlier one of the record),
+ * attempts 0; whether a newer event of the record has been done is kept in the row ("late"). At
+ * most 1000 a call (*ret_count tells; call again until 0, with the same now_ms: what was settled
+ * after it is not put back a second time). An event whose body retention has removed is passed
+ * over, since a handler cannot be fed with it: -ENODATA if it is the one asked for; dead
+ * letters without one are counted, store_skipped() tells.
  */
 int store_retry(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 		unsigned *ret_count);
+/* How many the last store_retry() passed over. */
+unsigned store_skipped(const struct store *s);
 /* Drop waiting and failed deliveries that match and are not in `running`. As above. */
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
 
-/* ---- retention: one small step; *ret_more: call again ---- */
+/* ---- retention ---- */
 
 struct retention {
 	int64_t now_ms, keep_payload_ms, keep_failed_ms, keep_ms, keep_keys_ms;
 	uint64_t max_size;
 	unsigned rows;                  /* at most so many rows a step */
 };
-int store_prune(struct store *s, const struct retention *r, unsigned *ret_pruned, bool *ret_more);
+/*
+ * One small step. *ret_more: call again; else *ret_next_ms is when something stored now will be
+ * old enough (INT64_MAX: never). What is unfinished stays, whatever its age; so does the newest
+ * event, so that no number is given twice. Beyond max_size the oldest finished content goes
+ * first, dead letters after all others.
+ */
+int store_prune(struct store *s, const struct retention *r, unsigned *ret_pruned, bool *ret_more,
+		int64_t *ret_next_ms);
 
 /* ---- reading ---- */
 
