@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -407,7 +407,8 @@ static UNUSED void house_open_journal(struct house *h)
 		fail_msg("%s", err.text);
 }
 
-static UNUSED void house_open(struct house *h, const char *conf)
+/* Everything before the first thread. */
+static UNUSED void house_prepare(struct house *h)
 {
 	sigset_t set;
 
@@ -426,22 +427,22 @@ static UNUSED void house_open(struct house *h, const char *conf)
 	(void)snprintf(h->directory, sizeof(h->directory), "/tmp/calloutd-test.XXXXXX");
 	assert_non_null(mkdtemp(h->directory));
 	write_text(h, "secret", "0123456789abcdef0123456789abcdef");
+}
+
+static UNUSED void house_open(struct house *h, const char *conf)
+{
+	house_prepare(h);
 	h->site = house_site(h, conf);
 	assert_int_equal(loop_new(&h->loop), 0);
 	house_open_journal(h);
 }
 
-static UNUSED void remove_directory(const char *path)
+static UNUSED int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
-	DIR *d = opendir(path);
-	struct dirent *e;
-
-	assert_non_null(d);
-	while ((e = readdir(d)) != NULL)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			(void)unlinkat(dirfd(d), e->d_name, 0);
-	closedir(d);
-	assert_int_equal(rmdir(path), 0);
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
 }
 
 static UNUSED void house_close(struct house *h)
@@ -453,7 +454,7 @@ static UNUSED void house_close(struct house *h)
 	h->site = site_unref(h->site);
 	h->loop = loop_free(h->loop);
 	free(h->actor.starts);
-	remove_directory(h->directory);
+	assert_int_equal(nftw(h->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
 /* ---- turning the loop ---- */
