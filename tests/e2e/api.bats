@@ -160,12 +160,16 @@ sum() { api /v1/status >/dev/null && said "[.handlers[] | select(.handler == \"$
 		#!/bin/sh
 		exit 3
 	EOF_HANDLER
-	conf_usual "retry = { $(yes '"1ms",' | head -n 104 | tr '\n' ' ') \"1ms\" }"
+	conf_usual "retry = { $(yes '"1ms",' | head -n 63 | tr '\n' ' ') \"1ms\" }"
 	start_daemon
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 30 state 1 failed
-	said '.attempts_total == 106 and (.attempts | length) == 100'
-	said '.attempts[0].attempt == 7 and .attempts[99].attempt == 106'
+	said '.attempts_total == 65 and (.attempts | length) == 65'
+	[ "$(api /v1/retry -d '{"event":1}')" = 200 ]; said '.count == 1'
+	all() { state 1 failed && said '.attempts_total == 130'; }
+	poll 30 all
+	said '(.attempts | length) == 100 and .attempts[0].run == 31 and .attempts[99].run == 130'
+	said '[.attempts[].started] == ([.attempts[].started] | sort)'
 }
 
 @test "retry and drop; what runs is not touched; actions are logged with the uid" {
@@ -381,7 +385,7 @@ begun() { [ -f "$T/out/begun" ] && [ "$(wc -l <"$T/out/begun")" -ge "$1" ]; }
 	grep -q '^calloutd_attempts_total{handler="record",result="done"} 1$' "$T/metrics"
 	grep -q '^calloutd_attempt_duration_seconds_bucket{handler="record",le="+Inf"} 1$' "$T/metrics"
 	grep -q '^calloutd_attempt_duration_seconds_count{handler="record"} 1$' "$T/metrics"
-	grep -q '^calloutd_runner_connected{runner="default"} 1$' "$T/metrics"
+	grep -q '^calloutd_runner_connected{runner="child"} 1$' "$T/metrics"
 	grep -q '^calloutd_certificate_expiry_timestamp_seconds 0.000$' "$T/metrics"
 	grep -q '^calloutd_store_broken 0$' "$T/metrics"
 	# Buckets only grow.
