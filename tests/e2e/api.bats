@@ -160,7 +160,7 @@ sum() { api /v1/status >/dev/null && said "[.handlers[] | select(.handler == \"$
 		#!/bin/sh
 		exit 3
 	EOF_HANDLER
-	conf_usual "retry = { $(yes '"1ms",' | head -n 63 | tr '\n' ' ') \"1ms\" }"
+	conf_usual "retry = { $(yes '"10ms",' | head -n 63 | tr '\n' ' ') \"10ms\" }"
 	start_daemon
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 30 state 1 failed
