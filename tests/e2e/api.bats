@@ -453,6 +453,19 @@ begun() { [ -f "$T/out/begun" ] && [ "$(wc -l <"$T/out/begun")" -ge "$1" ]; }
 	[ "$(api /v1/events)" = 200 ]; said '.events | length == 1'
 }
 
+@test "what retention has removed is gone: 410, and nothing can be run on it" {
+	conf_usual
+	sed -i '1i keep-payload = "1s"' "$T/calloutd.conf"
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	removed() { [ "$(post "$(body 2)")" = 200 ] && [ "$(api /v1/events/1/body)" = 410 ]; }
+	poll 20 removed
+	refused 'removed'
+	[ "$(api /v1/events/1)" = 200 ]; said '.body_kept == false and .record == "Ticket/1"'
+	[ "$(api /v1/retry -d '{"event":1}')" = 410 ]; refused 'removed'
+	[ "$(api '/v1/handlers/record/try?event=1' -X POST)" = 410 ]; refused 'removed'
+}
+
 @test "an unusable handler is a problem with its name, and listed though the store never knew it" {
 	conf_usual
 	rm "$T/handlers/record"
