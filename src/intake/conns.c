@@ -18,6 +18,7 @@
 
 #define IDLE_MS 75000           /* longer than the 60 s of nginx, so that the proxy is first to close */
 #define GRACE_MS 500            /* at a stop: who has connected is about to send */
+#define IDLE_GRACE_MS 100       /* at a stop: so is who was answered just now */
 #define SWEEP_MIN_MS 50
 #define SWEEP_MAX_MS TALLY_LOG_WINDOW_MS
 
@@ -252,7 +253,7 @@ static bool is_quiet(const struct conn *conn, int64_t now_ms)
 		return true;
 	if (conn->state == CONN_FRESH)
 		return now_ms - conn->accepted_ms > GRACE_MS && !has_unread(conn->fd);
-	return conn->state == CONN_IDLE && !has_unread(conn->fd);
+	return conn->state == CONN_IDLE && now_ms - conn->since_ms > IDLE_GRACE_MS && !has_unread(conn->fd);
 }
 
 bool conns_quiet(struct conns *c, int64_t now_ms)
