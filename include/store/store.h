@@ -95,6 +95,7 @@ enum park_why {
 struct store_options {
 	const char *directory;          /* borrowed during open; created 0700 if missing */
 	uint64_t reserve;               /* bytes of the ballast file "reserve"; 0: none */
+	const char *vfs;                /* SQLite's file layer by name; NULL: the default (tests make disks fail) */
 };
 
 /*
@@ -235,14 +236,21 @@ int store_retry(struct store *s, const struct delivery_filter *f, int64_t now_ms
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
 
-/* ---- retention: one small step; *ret_more: call again ---- */
+/* ---- retention ---- */
 
 struct retention {
 	int64_t now_ms, keep_payload_ms, keep_failed_ms, keep_ms, keep_keys_ms;
 	uint64_t max_size;
 	unsigned rows;                  /* at most so many rows a step */
 };
-int store_prune(struct store *s, const struct retention *r, unsigned *ret_pruned, bool *ret_more);
+/*
+ * One small step. *ret_more: call again; else *ret_next_ms is when something stored now will be
+ * old enough (INT64_MAX: never). What is unfinished stays, whatever its age; so does the newest
+ * event, so that no number is given twice. Beyond max_size the oldest finished content goes
+ * first, dead letters after all others.
+ */
+int store_prune(struct store *s, const struct retention *r, unsigned *ret_pruned, bool *ret_more,
+		int64_t *ret_next_ms);
 
 /* ---- reading ---- */
 

@@ -328,13 +328,13 @@ static int read_event(struct request *q, struct writer *w)
 		result = reader_attempts(r, e.id, keep_attempt, attempts);
 	if (result == 0)
 		result = write_event(w, r, &e);
-	if (result < 0)
+	if (result != 0)
 		return result;
 	writer_text(w, "headers", headers);
 	write_attempts(w, attempts);
 	writer_end(w);
 	if (headers || attempts->count)
-		request_log(q, e.id, NULL, "event %lld shown with %s", (long long)e.id,
+		request_log(q, q->match.id, NULL, "event %lld shown with %s", (long long)q->match.id,
 			    headers ? "its headers" : "its handlers' output");
 	return 0;
 }
@@ -385,6 +385,6 @@ void get_body(struct request *q)
 
 	if (request_body(q, q->match.id, &e, &body, &len) < 0)
 		return;
-	request_log(q, e.id, NULL, "event %lld's body shown", (long long)e.id);
+	request_log(q, q->match.id, NULL, "event %lld's body shown", (long long)q->match.id);
 	answer_bytes(&q->answer, "application/octet-stream", body, len);
 }

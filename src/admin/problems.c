@@ -34,18 +34,18 @@ static void add_handler(struct list *l, const struct handler_view *h)
 
 	if (!h->configured) {
 		if (!handler_gone(h))
-			add(l, "handler %s was removed from the configuration with %llu deliveries waiting: "
+			add(l, "handler %s was removed from the configuration with %llu waiting: "
 			    "they are held; configure it again, or drop them", s->name, waiting);
 	} else if (h->unusable[0]) {
-		add(l, "handler %s is held, %llu deliveries waiting: %s", s->name, waiting, h->unusable);
+		add(l, "handler %s is held, %llu waiting: %s", s->name, waiting, h->unusable);
 	} else if (s->held) {
 		/* A hold is somebody's wish; that it is forgotten while work piles up is not. */
 		if (waiting)
-			add(l, "handler %s is held by an operator %s%s, %llu deliveries waiting",
+			add(l, "handler %s is held by an operator %s%s, %llu waiting",
 			    s->name, s->held_until_ms ? "until " : "until released",
 			    s->held_until_ms ? clock_text(s->held_until_ms, until) : "", waiting);
 	} else if (s->pause_until_ms) {
-		add(l, "handler %s is paused, %llu deliveries waiting: the far side is down or every "
+		add(l, "handler %s is paused, %llu waiting: the far side is down or every "
 		    "record fails; the next probe is at %s", s->name, waiting,
 		    clock_text(s->pause_until_ms, until));
 	}

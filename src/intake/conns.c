@@ -93,7 +93,7 @@ static void make_room(struct conns *c, const struct conn *except)
 	}
 }
 
-struct conn *conns_add(struct conns *c, int fd, const struct listener *listener)
+struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	bool wake;
@@ -103,6 +103,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener)
 	conn->owner = c;
 	conn->listener = listener;
 	conn->fd = fd;
+	conn->session = session;
 	conn->state = CONN_FRESH;
 	conn->accepted_ms = conn->since_ms = clock_mono_ms();
 
@@ -173,6 +174,16 @@ void conn_enter(struct conn *conn, enum conn_state state)
 	conn->bytes_at_idle = bytes;
 	if (!counts_on)
 		conn->since_ms = now_ms;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void conn_begin(struct conn *conn, struct request *request)
+{
+	struct conns *c = conn->owner;
+
+	(void)pthread_mutex_lock(&c->lock);
+	conn->beginning = request;
+	conn->thread = pthread_self();
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
@@ -253,6 +264,22 @@ bool conns_quiet(struct conns *c, int64_t now_ms)
 		quiet = is_quiet(conn, now_ms);
 	(void)pthread_mutex_unlock(&c->lock);
 	return quiet;
+}
+
+struct conn *conns_sole_beginning(struct conns *c)
+{
+	struct conn *found = NULL;
+	unsigned count = 0;
+
+	(void)pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
+		if (conn->beginning && pthread_equal(conn->thread, pthread_self())) {
+			found = conn;
+			count++;
+		}
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return count == 1 ? found : NULL;       /* only this thread could remove it */
 }
 
 bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms)

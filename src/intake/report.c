@@ -47,7 +47,11 @@ static bool add_headers(struct request *q, struct MHD_Response *response)
 		ok = ok && MHD_add_response_header(response, "Allow", allow) == MHD_YES;
 	if (rows[q->verdict].status == 503 || rows[q->verdict].status == 429)
 		ok = ok && MHD_add_response_header(response, "Retry-After", "30") == MHD_YES;
-	if (q->close || atomic_load(&q->in->stopping))
+	/*
+	 * Behind a refused request nothing is read any more: bare line feeds and folded lines, which
+	 * libmicrohttpd takes silently, could have hidden where it ends.
+	 */
+	if (q->close || (q->last && rows[q->verdict].status >= 400) || atomic_load(&q->in->stopping))
 		ok = ok && MHD_add_response_header(response, "Connection", "close") == MHD_YES;
 	return ok;
 }

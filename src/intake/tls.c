@@ -254,3 +254,10 @@ void tls_attach(struct tls *t, void *session)
 	/* The session's own pointer is libmicrohttpd's; that of the resumption database, which is not used, is free. */
 	gnutls_db_set_ptr(session, t);
 }
+
+void tls_last_words(void *session, const char *text)
+{
+	/* Nobody waits here for a client: what cannot be sent at once is not sent. */
+	if (gnutls_record_send(session, text, strlen(text)) > 0)
+		(void)gnutls_bye(session, GNUTLS_SHUT_WR);
+}

@@ -162,8 +162,8 @@ static int work_directory(const struct run_options *o, char dst[static PATH_MAX]
 }
 
 /*
- * The sender and other attempts share the descriptor's position, so the handler gets a
- * description of its own, which also cannot be written to.
+ * The sender and other attempts share the descriptor's position, so the handler is given
+ * a description of its own, which also cannot be written to.
  */
 static int open_body(int fd)
 {

@@ -59,7 +59,7 @@ static int not_allowed(const char *program, struct error *err)
 	if (interpreter_of(program, interpreter))
 		return error_set(err, EACCES, "the interpreter '%s' of '%s' may not be executed", interpreter,
 				 program);
-	return error_set(err, EACCES, "'%s' may not be executed: is its file system mounted noexec?", program);
+	return error_set(err, EACCES, "'%s' may not be executed: is it mounted noexec?", program);
 }
 
 int reason_of(const char *program, int code, struct error *err)

@@ -213,16 +213,19 @@ static int on_last_words(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
+static bool wait_for_last_words(struct runner *r)
+{
+	return r->last_words ||
+	       sd_event_add_time_relative(r->event, &r->last_words, CLOCK_MONOTONIC,
+					  (uint64_t)LAST_WORDS_MS * 1000, 0, on_last_words, r) >= 0;
+}
+
 void runner_changed(struct runner *r)
 {
 	talk_flush(r);
 	if (!r->ending || r->running > 0)
 		return;
-	if (!talk_owes(r))
-		quit(r);
-	else if (!r->last_words && sd_event_add_time_relative(r->event, &r->last_words, CLOCK_MONOTONIC,
-							     (uint64_t)LAST_WORDS_MS * 1000, 0,
-							     on_last_words, r) < 0)
+	if (!talk_owes(r) || !wait_for_last_words(r))
 		quit(r);
 }
 

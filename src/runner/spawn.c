@@ -19,7 +19,7 @@
 
 /*
  * Sanitizers keep books in memory that a child which never returns would leave wrong: there
- * it gets a copy. What it reports comes through shared memory, so nothing else differs.
+ * it works on a copy. What it reports comes through shared memory, so nothing else differs.
  */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -52,7 +52,7 @@ static _Noreturn void fail(struct child *c, enum spawn_step step)
 	_exit(127);
 }
 
-/* In the child: system calls only, the memory is our parent's. */
+/* In the child: nothing but calls into the kernel, the memory is our parent's. */
 static int become(void *arg)
 {
 	struct child *c = arg;

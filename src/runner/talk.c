@@ -19,7 +19,7 @@
 
 /* ---- sending ---- */
 
-/* True when it went out. A daemon that is gone is noticed by reading, which also gets its last words. */
+/* True when it went out. That a daemon is gone is noticed by reading: its last words come first. */
 static bool send_now(struct runner *r, const struct wire_message *m)
 {
 	int s;

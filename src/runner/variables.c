@@ -1,4 +1,4 @@
-/* variables.c - the environment a handler gets: nothing of ours, everything it was promised. */
+/* variables.c - a handler's environment: nothing of ours, everything it was promised. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
