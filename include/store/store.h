@@ -224,14 +224,20 @@ struct delivery_filter {
 	int64_t event;                  /* 0: any */
 	const char *handler;            /* NULL: any */
 	int64_t since_ms;               /* 0: any; accept time */
-	bool failed_only;               /* dead letters only; else also done and dropped ones */
+	bool failed_only;               /* dead letters only; else retry: also done and dropped, drop: also waiting ones */
 };
 /*
- * Put settled deliveries back: parked, due now, attempts 0; whether a newer
- * event of the record has been handled is kept in the row ("late"). At most 1000 a call (*ret_count tells; call again until 0).
+ * Put settled deliveries back: parked, due now (or blocked behind an earlier one of the record),
+ * attempts 0; whether a newer event of the record has been done is kept in the row ("late"). At
+ * most 1000 a call (*ret_count tells; call again until 0, with the same now_ms: what was settled
+ * after it is not put back a second time). An event whose body retention has removed is passed
+ * over, since a handler cannot be fed with it: -ENODATA if it is the one asked for; dead
+ * letters without one are counted, store_skipped() tells.
  */
 int store_retry(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 		unsigned *ret_count);
+/* How many the last store_retry() passed over. */
+unsigned store_skipped(const struct store *s);
 /* Drop waiting and failed deliveries that match and are not in `running`. As above. */
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);

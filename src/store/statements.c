@@ -84,6 +84,21 @@ const char *const store_statements[ST_COUNT_] = {
 	[ST_OUTPUT_ADD] = "INSERT INTO output(out, err) VALUES(?, ?)",
 	[ST_OUTPUT_DELETE] = "DELETE FROM output WHERE id = ?",
 
+	[ST_EVENT_FACTS] =
+		"SELECT e.received_ms, c.event IS NOT NULL, e.record FROM event e"
+		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",
+	[ST_DELIVERY_WHOLE] =
+		"SELECT state, attempts, at_ms FROM delivery WHERE handler = ? AND event = ?",
+	[ST_DELIVERY_WAITING_NEXT] =
+		"SELECT event FROM delivery WHERE event > ? AND handler = ? AND state = 2"
+		" ORDER BY event LIMIT 1",
+	[ST_DELIVERY_SETTLED_NEXT] =    /* of those that can still be fed */
+		"SELECT c.event FROM content c CROSS JOIN delivery d ON d.event = c.event"
+		" WHERE c.event > ? AND d.handler = ? AND d.state >= 4 ORDER BY c.event LIMIT 1",
+	[ST_PARKED_NEXT] =
+		"SELECT event FROM parked WHERE event > ? AND handler = ? ORDER BY event LIMIT 1",
+	[ST_DEAD_NEXT] = "SELECT event FROM dead WHERE event > ? ORDER BY event LIMIT 1",
+
 	[ST_EVENT_STATES] =
 		"SELECT d.state FROM handler h CROSS JOIN delivery d ON d.handler = h.id AND d.event = ?",
 	[ST_CONTENT_NEXT] =

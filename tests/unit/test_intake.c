@@ -206,7 +206,7 @@ static int count_delivery(void *arg, const struct delivery *d)
 {
 	char *names = arg;
 
-	(void)strncat(names, d->handler, 60);
+	(void)snprintf(names + strlen(names), 128, "%s", d->handler);
 	return 0;
 }
 
@@ -294,7 +294,7 @@ static void expect_continue(void **state)
 
 	(void)state;
 	assert_true(client_send(c, request, len - strlen(body)));
-	UNTIL(&house, client_step(&house, c, 10) && strstr(c->text, "100 Continue"));
+	UNTIL(&house, (client_step(&house, c, 10), strstr(c->text, "100 Continue")));
 	assert_true(client_say(c, body));
 	assert_int_equal(client_answer(&house, c, NULL, 0), 200);
 	client_close(c);
