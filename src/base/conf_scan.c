@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "conf_private.h"
 
 int conf_error_at(const struct conf_place *at, struct error *err, const char *fmt, ...)
@@ -22,13 +23,8 @@ int conf_error_at(const struct conf_place *at, struct error *err, const char *fm
 
 const char *conf_shown(const char *text, size_t len, char dst[static CONF_SHOWN_LEN])
 {
-	size_t n = len;
+	size_t n = len > CONF_SHOWN_LEN - 4 ? utf8_cut(text, CONF_SHOWN_LEN - 4) : len;
 
-	if (n > CONF_SHOWN_LEN - 4) {
-		n = CONF_SHOWN_LEN - 4;
-		while (n && ((unsigned char)text[n] & 0xc0) == 0x80)    /* not inside a character */
-			n--;
-	}
 	for (size_t i = 0; i < n; i++)
 		dst[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
 	(void)memcpy(dst + n, "...", 4);
@@ -37,43 +33,12 @@ const char *conf_shown(const char *text, size_t len, char dst[static CONF_SHOWN_
 	return dst;
 }
 
-/* Length of the UTF-8 sequence at text, 0 when there is none (overlong, surrogate, beyond U+10FFFF). */
-static size_t utf8_length(const unsigned char *text, size_t len)
-{
-	static const struct {
-		unsigned char low, high, second_low, second_high;
-		size_t len;
-	} rows[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },          { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },    { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },    { 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },    { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		if (text[0] < rows[i].low || text[0] > rows[i].high)
-			continue;
-		if (rows[i].len > len)
-			return 0;
-		for (size_t j = 1; j < rows[i].len; j++) {
-			unsigned char low = j == 1 ? rows[i].second_low : 0x80;
-			unsigned char high = j == 1 ? rows[i].second_high : 0xbf;
-
-			if (text[j] < low || text[j] > high)
-				return 0;
-		}
-		return rows[i].len;
-	}
-	return 0;
-}
-
 size_t conf_utf8_fault(const char *text, size_t len)
 {
 	size_t at = 0;
 
 	while (at < len) {
-		size_t n = utf8_length((const unsigned char *)text + at, len - at);
+		size_t n = utf8_length(text + at, len - at);
 
 		if (!n)
 			return at + 1;

@@ -102,6 +102,7 @@ static void *writer(void *arg)
 	struct log *g = arg;
 	struct line *all;
 
+	(void)pthread_setname_np(pthread_self(), "log");
 	while ((all = take_all(g)) != NULL) {
 		while (all) {
 			struct line *l = all;

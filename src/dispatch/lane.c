@@ -176,6 +176,17 @@ void lane_reread(struct lane *l)
 	l->due_stale = true;
 }
 
+/* Not under way after all: it is found again where the store has it. */
+void lane_put_back(struct errand *e)
+{
+	struct lane *l = e->lane;
+
+	if (!e->parked && e->event <= l->cursor)
+		l->cursor = e->event - 1;
+	errand_remove(e);
+	lane_reread(l);
+}
+
 void lane_forget(struct lane *l, int64_t event)
 {
 	for (size_t i = 0; i < l->window_count; i++) {

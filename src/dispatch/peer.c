@@ -113,6 +113,36 @@ static void on_running(void *arg, const char *handler, int64_t event, unsigned a
 	(void)adopt(p, l, &stored, &k, attempt, started_ms);
 }
 
+struct twin {                           /* of a told result, among the attempts stored */
+	const struct link_result *r;
+	bool found;
+};
+
+static int compare_attempt(void *arg, const struct attempt *a)
+{
+	struct twin *t = arg;
+
+	t->found |= a->a.number == t->r->attempt && a->a.started_ms == t->r->started_ms &&
+		    strcmp(a->handler, t->r->handler) == 0;
+	return 0;
+}
+
+/*
+ * Stored already, and only the acknowledgement was lost? Attempts that used nothing up (a
+ * pause) do not show in the delivery itself. 1, 0 or -errno.
+ */
+static int is_stored(struct peer *p, const struct link_result *r)
+{
+	struct twin t = { .r = r };
+	int result = reader_attempts(p->d->reader, r->event, compare_attempt, &t);
+
+	if (result < 0) {
+		reader_failed(p->d, result);
+		return result;
+	}
+	return t.found;
+}
+
 /* Nobody waits for it: told again, settled long ago, or of another store. */
 static void drop_result(struct peer *p, const struct link_result *r)
 {
@@ -124,13 +154,15 @@ static void take_kept(struct peer *p, struct lane *l, const struct link_result *
 	struct event stored;
 	struct known k;
 	struct errand *e;
-	int found = look_up(p, l, r->event, &stored, &k);
+	int found = look_up(p, l, r->event, &stored, &k), known = 0;
 
-	if (found < 0) {
+	if (found > 0)
+		known = is_stored(p, r);
+	if (found < 0 || known < 0) {
 		p->again = true;
 		return;
 	}
-	if (!found || (k.state != DELIVERY_WAITING && k.state != DELIVERY_PARKED) ||
+	if (!found || known || (k.state != DELIVERY_WAITING && k.state != DELIVERY_PARKED) ||
 	    r->attempt <= k.attempts) {
 		drop_result(p, r);
 		return;
@@ -165,15 +197,6 @@ static void on_result(void *arg, const struct link_result *r)
 	/* else its settling is under way, and the acknowledgement follows that */
 }
 
-/* It was not started: it waits where the store has it. */
-static void put_back(struct errand *e)
-{
-	struct lane *l = e->lane;
-
-	errand_remove(e);
-	lane_reread(l);
-}
-
 static void refuse_unknown(struct peer *p, struct lane *l, const char *text)
 {
 	struct moment now = moment_now();
@@ -206,7 +229,7 @@ static void on_refused(void *arg, const char *handler, int64_t event, unsigned a
 		link_again(p->link);    /* it will tell what is true */
 		return;
 	}
-	put_back(e);
+	lane_put_back(e);
 	if (why == WIRE_UNKNOWN_HANDLER)
 		refuse_unknown(p, l, text);
 	else

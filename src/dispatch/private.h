@@ -180,6 +180,7 @@ bool lane_choose(struct lane *l, const struct moment *now, struct choice *ret);
 void lane_remove(struct lane *l, const struct choice *c);
 bool lane_has_work(struct lane *l);
 void lane_reread(struct lane *l);
+void lane_put_back(struct errand *e);
 void lane_forget(struct lane *l, int64_t event);        /* it is under way: not to be read ahead */
 void lane_behind(struct lane *l, const char *record, uint64_t hash, bool behind);
 int64_t lane_low_water(const struct lane *l, const struct errand *except);

@@ -260,7 +260,7 @@ void settle_unrun(struct errand *e, enum delivery_state state)
 
 	leave_running(e);
 	if (!t) {
-		errand_remove(e);       /* read and found wanting again later */
+		lane_put_back(e);       /* read and found wanting again */
 		return;
 	}
 	t->settle.state = state;

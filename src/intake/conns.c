@@ -18,6 +18,7 @@
 
 #define IDLE_MS 75000           /* longer than the 60 s of nginx, so that the proxy is first to close */
 #define GRACE_MS 500            /* at a stop: who has connected is about to send */
+#define IDLE_GRACE_MS 100       /* at a stop: so is who was answered just now */
 #define SWEEP_MIN_MS 50
 #define SWEEP_MAX_MS TALLY_LOG_WINDOW_MS
 
@@ -51,8 +52,12 @@ bool conns_room(struct conns *c)
 	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
 	(void)pthread_mutex_lock(&c->lock);
 	room = c->count < c->max;
-	if (!room)
+	if (room) {
+		c->arriving++;
+		c->arrived_ms = clock_mono_ms();
+	} else {
 		c->refused++;
+	}
 	(void)pthread_mutex_unlock(&c->lock);
 	return room;
 }
@@ -115,6 +120,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener,
 		c->oldest = conn;
 	c->newest = conn;
 	c->count++;
+	c->arriving -= c->arriving > 0;
 	make_room(c, conn);
 	wake = c->asleep;
 	c->asleep = false;
@@ -252,14 +258,15 @@ static bool is_quiet(const struct conn *conn, int64_t now_ms)
 		return true;
 	if (conn->state == CONN_FRESH)
 		return now_ms - conn->accepted_ms > GRACE_MS && !has_unread(conn->fd);
-	return conn->state == CONN_IDLE && !has_unread(conn->fd);
+	return conn->state == CONN_IDLE && now_ms - conn->since_ms > IDLE_GRACE_MS && !has_unread(conn->fd);
 }
 
 bool conns_quiet(struct conns *c, int64_t now_ms)
 {
-	bool quiet = true;
+	bool quiet;
 
 	(void)pthread_mutex_lock(&c->lock);
+	quiet = !c->arriving || now_ms - c->arrived_ms > GRACE_MS;
 	for (struct conn *conn = c->oldest; quiet && conn; conn = conn->next)
 		quiet = is_quiet(conn, now_ms);
 	(void)pthread_mutex_unlock(&c->lock);

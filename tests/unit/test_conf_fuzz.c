@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/utf8.h"
 #include "conf_test.h"
 
 #define ROUNDS 6000
@@ -64,6 +65,12 @@ static void check_refusal(const struct error *err, const char *text, size_t len)
 	for (const char *c = end; *c; c++)
 		if ((unsigned char)*c < 0x20)
 			fail_msg("control character in: %s", at);
+	for (size_t i = 0, all = strlen(at), one; i < all; i += one) {
+		one = utf8_length(at + i, all - i);
+		if (!one && all < sizeof(err->text) - 1)
+			fail_msg("not UTF-8: %s", at);
+		one += !one;
+	}
 }
 
 /* True if it was accepted. */
