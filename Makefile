@@ -53,7 +53,8 @@ MANPAGES := $(wildcard docs/man/*.[1578])
 all: $(PROGRAMS:%=$(BUILD)/%) ## build the three programs in build/ (the default)
 
 .SECONDEXPANSION:
-$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(patsubst src/%.c,$(BUILD)/obj/%.o,$$(wildcard src/$$*/*.c)) $(LIBRARY)
+# Without a percent sign in the second expansion: a static pattern rule would put its stem there.
+$(PROGRAMS:%=$(BUILD)/%): $(BUILD)/%: $$(subst src/,$(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(wildcard src/$$*/*.c)))) $(LIBRARY)
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(LIBS) $(LDLIBS)
 
 $(LIBRARY): $(OBJECTS)

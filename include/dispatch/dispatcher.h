@@ -40,6 +40,12 @@ int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, 
 struct dispatcher *dispatcher_free(struct dispatcher *d);
 AUTO_DEFINE(dispatcher, struct dispatcher *, dispatcher_free)
 
+/*
+ * The child runner was started again: the new socketpair to it. Taken over. What ran in the
+ * old one is recorded as interrupted and run again. 0 or -errno.
+ */
+int dispatcher_child(struct dispatcher *d, int child_fd);
+
 /* Something was stored, settled or unparked: look again soon. Any thread, coalesced, cheap. */
 void dispatcher_wake(struct dispatcher *d);
 

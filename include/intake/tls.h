@@ -35,4 +35,7 @@ void *tls_callback(struct tls *t);      /* a gnutls_certificate_retrieve_functio
  */
 void tls_attach(struct tls *t, void *session);
 
+/* Send a short text over an established session and say that it was the last. On the session's own thread. */
+void tls_last_words(void *session, const char *text);
+
 #endif

@@ -1,10 +1,10 @@
 /*
  * acting.c - the operator's verbs: reload, retry, drop, hold, release.
  *
- * The request sleeps. Its work goes to the main thread through the loop's mailbox, from there to the
- * journal, and comes back by the mailbox:
+ * The request sleeps. Its work goes to the main thread through the loop's mailbox, from there to
+ * the journal, and comes back by the mailbox:
  *
- *   on_main()     start the verb: for what is durable, put a job
+ *   on_main()     start the verb and put a job
  *   on_applied()  on the journal thread, committed or refused: back to main
  *   on_after()    another round of at most 1000 deliveries, or the answer
  *
@@ -16,15 +16,24 @@
  * dispatcher starts and settles, in the same visit that queues the job; the journal keeps order.
  * - Under way then: the key is excluded, whether its settling is committed before or behind ours.
  * - Settled before: it is durable before the dispatcher forgets it, so our job sees its state.
- * - Started between our visit and our commit: the delivery is dropped while its first attempt
- *   runs. Settling what is settled writes the attempt's row and changes nothing else, so it stays
- *   dropped, is run this once, and the attempt can be seen: what an operator who drops a
- *   moment too late gets. Each round takes the keys anew, so that moment is one commit long.
+ * - Started later, until we are back on main: the dispatcher has read ahead, so it may start what
+ *   our job drops. Settling what is settled writes the attempt's row and changes nothing else:
+ *   the delivery stays dropped, is run this once, and the attempt can be seen. That is what an
+ *   operator gets who drops a moment too late; the moment is one commit long.
+ * - After that: each round ends with dispatcher_store_changed(), which has everything read anew
+ *   before anything is started. (dispatcher_wake() may take its time: a release that follows
+ *   at once would find dropped deliveries in the window.)
  *
- * Retrying needs no such care: it touches settled deliveries only. One that fails again at once
- * may be put back by a later round; rounds are bounded, and "more" says that they were not enough.
+ * Retrying needs no such care: it touches settled deliveries only. All rounds have the moment the
+ * request began, and what was settled after it is not put back: nothing is put back twice. Rounds are
+ * bounded all the same; "more" says that they were not enough.
+ *
+ * Holding and releasing takes effect in the dispatcher at once, which writes it later. So that our
+ * answer means stored, we write what is in force now; the journal's order makes it newer than
+ * what the dispatcher has queued before, and older than what it queues from now on.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,8 +47,8 @@ struct change;
 struct verb {
 	const char *name;
 	int (*start)(struct change *c);         /* on main, before each job; 0 or -errno */
-	int (*apply)(struct store *s, struct change *c);        /* NULL: nothing but a barrier */
-	bool rounds;
+	int (*apply)(struct store *s, struct change *c);        /* on the journal thread */
+	bool rounds;                    /* it changes deliveries, 1000 at a time */
 };
 
 struct change {
@@ -51,11 +60,14 @@ struct change {
 	struct dispatcher *dispatcher;
 	int64_t uid;
 	int64_t until_ms;               /* of a hold */
+	struct handler_state condition; /* of a hold or release: what is in force now */
 	struct delivery_filter filter;
 	char handler[CALLOUT_NAME_MAX + 1];
 	struct delivery_key *running;
 	size_t running_count;
+	int64_t now_ms;                 /* when it began */
 	unsigned changed;               /* by this round */
+	unsigned skipped;               /* in this round: their content has been removed */
 	unsigned rounds;
 	uint64_t count;                 /* by all of them */
 	int result;
@@ -82,17 +94,29 @@ static void finish_failed(struct change *c, int result)
 	struct answer a = { .status = 0 };
 	struct journal_status store;
 
-	if (result == -ENOENT) {
-		answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", c->handler);
+	if (result == -ENOENT || result == -ENODATA) {
+		if (result == -ENOENT)
+			answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", c->handler);
+		else
+			answer_error(&a, MHD_HTTP_GONE, "the content of event %lld was removed after "
+				     "its time: nothing is left to run a handler on",
+				     (long long)c->filter.event);
 		finish(c, &a);
 		return;
 	}
 	journal_status(c->journal, &store);
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "%s after %llu deliveries: %s", c->verb->name,
-		     (unsigned long long)c->count,
-		     store.sentence[0] ? store.sentence : strerror(-result));
-	request_log(c, c->filter.event, c->handler[0] ? c->handler : NULL, "%s failed: %s",
-		    c->verb->name, strerror(-result));
+	if (!store.sentence[0])
+		(void)snprintf(store.sentence, sizeof(store.sentence), "%s", strerror(-result));
+	if (c->verb->rounds)
+		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE,
+			     "%s stopped after %llu deliveries: %s", c->verb->name,
+			     (unsigned long long)c->count, store.sentence);
+	else
+		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE,
+			     "%s is in force, but is not stored yet: %s", c->verb->name,
+			     store.sentence);
+	request_log(c, c->filter.event, c->handler[0] ? c->handler : NULL, "%s: %s", c->verb->name,
+		    store.sentence);
 	finish(c, &a);
 }
 
@@ -106,6 +130,8 @@ static void finish_done(struct change *c)
 	writer_object(&w, NULL);
 	if (c->verb->rounds) {
 		writer_uint(&w, "count", c->count);
+		if (c->skipped)
+			writer_uint(&w, "skipped", c->skipped);
 		if (c->changed)
 			writer_bool(&w, "more", true);
 		request_log(c, c->filter.event, handler, "%s: %llu deliveries%s", c->verb->name,
@@ -116,7 +142,6 @@ static void finish_done(struct change *c)
 	}
 	writer_end(&w);
 	answer_json(&a, &w);
-	dispatcher_wake(c->dispatcher);
 	finish(c, &a);
 }
 
@@ -129,7 +154,7 @@ static int on_apply(struct store *s, struct journal_job *job)
 	struct change *c = (struct change *)job;
 
 	c->changed = 0;
-	return c->verb->apply ? c->verb->apply(s, c) : 0;
+	return c->verb->apply(s, c);
 }
 
 static void on_applied(struct journal_job *job, int result)
@@ -178,6 +203,8 @@ static void on_after(void *arg)
 		return;
 	}
 	c->count += c->changed;
+	if (c->changed)
+		dispatcher_store_changed(c->dispatcher);
 	if (c->changed && c->rounds < ROUNDS_MAX)
 		on_main(c);
 	else
@@ -196,6 +223,7 @@ static struct change *change_new(struct request *q, const struct verb *verb)
 	c->journal = q->admin->journal;
 	c->dispatcher = q->admin->dispatcher;
 	c->uid = q->uid;
+	c->now_ms = clock_now_ms();
 	c->until_ms = asks->until_ms;
 	memcpy(c->handler, q->match.name[0] ? q->match.name : asks->handler, sizeof(c->handler));
 	c->filter = (struct delivery_filter){
@@ -226,28 +254,38 @@ static void begin(struct request *q, const struct verb *verb)
 	finish(c, &full);
 }
 
-/* ---- retry and drop ---- */
-
-static int find_handler(struct change *c)
+/* A copy of what the dispatcher has in force for this handler. */
+static int take_condition(struct change *c)
 {
 	AUTO(free) struct handler_view *all = NULL;
 	size_t count = 0;
-	int r;
+	int r = dispatcher_handlers(c->dispatcher, &all, &count);
 
-	if (!c->handler[0] || c->rounds)
-		return 0;
-	r = dispatcher_handlers(c->dispatcher, &all, &count);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(all[i].state.name, c->handler) == 0)
-			return 0;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(all[i].state.name, c->handler) != 0)
+			continue;
+		c->condition = all[i].state;
+		return 0;
+	}
 	return -ENOENT;
+}
+
+/* ---- retry and drop ---- */
+
+/* A handler that is named must be there. */
+static int find_handler(struct change *c)
+{
+	return c->handler[0] && !c->rounds ? take_condition(c) : 0;
 }
 
 static int apply_retry(struct store *s, struct change *c)
 {
-	return store_retry(s, &c->filter, clock_now_ms(), &c->changed);
+	int r = store_retry(s, &c->filter, c->now_ms, &c->changed);
+
+	c->skipped = store_skipped(s);
+	return r;
 }
 
 static int start_drop(struct change *c)
@@ -264,7 +302,7 @@ static int start_drop(struct change *c)
 
 static int apply_drop(struct store *s, struct change *c)
 {
-	return store_drop(s, &c->filter, clock_now_ms(), c->running, c->running_count, &c->changed);
+	return store_drop(s, &c->filter, c->now_ms, c->running, c->running_count, &c->changed);
 }
 
 /* An event that is named must be there. */
@@ -308,21 +346,32 @@ void post_drop(struct request *q)
 		begin(q, &drop);
 }
 
-/* ---- hold and release: the dispatcher puts the job; ours behind it tells that it is durable ---- */
+/* ---- hold and release ---- */
+
+static int apply_condition(struct store *s, struct change *c)
+{
+	int r = store_handler(s, c->condition.name, &c->condition.handler);
+
+	return r < 0 ? r : store_handler_condition(s, &c->condition);
+}
 
 static int start_hold(struct change *c)
 {
-	return dispatcher_hold(c->dispatcher, c->handler, c->until_ms);
+	int r = dispatcher_hold(c->dispatcher, c->handler, c->until_ms);
+
+	return r < 0 ? r : take_condition(c);
 }
 
 static int start_release(struct change *c)
 {
-	return dispatcher_release(c->dispatcher, c->handler);
+	int r = dispatcher_release(c->dispatcher, c->handler);
+
+	return r < 0 ? r : take_condition(c);
 }
 
 void post_hold(struct request *q)
 {
-	static const struct verb hold = { "hold", start_hold, NULL, false };
+	static const struct verb hold = { "hold", start_hold, apply_condition, false };
 
 	if (asked(&q->question, ASKS(UNTIL)) && q->question.until_ms <= clock_now_ms())
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "until has passed already");
@@ -332,7 +381,7 @@ void post_hold(struct request *q)
 
 void post_release(struct request *q)
 {
-	static const struct verb release = { "release", start_release, NULL, false };
+	static const struct verb release = { "release", start_release, apply_condition, false };
 
 	begin(q, &release);
 }

@@ -168,7 +168,8 @@ static void start_metrics(struct admin *a, const struct admin_options *o)
 
 /* ---- start and stop ---- */
 
-static int admin_new(const struct admin_options *o, struct admin **ret, struct error *err)
+/* NULL: no memory. */
+static struct admin *admin_new(const struct admin_options *o)
 {
 	struct admin *a = calloc(1, sizeof(*a));
 	pthread_condattr_t attr;
@@ -177,7 +178,7 @@ static int admin_new(const struct admin_options *o, struct admin **ret, struct e
 		a->state_directory = strdup(o->state_directory);
 	if (!a || !a->state_directory) {
 		free(a);
-		return error_set(err, ENOMEM, "out of memory");
+		return NULL;
 	}
 	a->loop = o->loop;
 	a->journal = o->journal;
@@ -191,18 +192,17 @@ static int admin_new(const struct admin_options *o, struct admin **ret, struct e
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&a->over, &attr);
 	(void)pthread_condattr_destroy(&attr);
-	*ret = a;
-	return 0;
+	return a;
 }
 
 int admin_start(const struct admin_options *o, struct admin **ret, struct error *err)
 {
-	AUTO(admin) struct admin *a = NULL;
+	AUTO(admin) struct admin *a = admin_new(o);
 	int r;
 
-	r = admin_new(o, &a, err);
-	if (r == 0)
-		r = start_operators(a, o, err);
+	if (!a)
+		return error_set(err, ENOMEM, "out of memory");
+	r = start_operators(a, o, err);
 	if (r < 0)
 		return r;
 	start_metrics(a, o);

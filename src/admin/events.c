@@ -125,9 +125,12 @@ static void normalise(struct question *q)
 
 static struct event_filter filter_of(const struct question *q)
 {
+	/* To the store 0 means that no "after" is wanted; events are numbered from 1. */
+	int64_t after = asked(q, ASKS(AFTER)) && q->after == 0 ? -1 : q->after;
+
 	return (struct event_filter){
 		.before = q->before,
-		.after = q->after,
+		.after = after,
 		.since_ms = q->since_ms,
 		.until_ms = q->until_ms,
 		.webhook = text_if(q, ASKS(WEBHOOK), q->webhook),
@@ -328,13 +331,13 @@ static int read_event(struct request *q, struct writer *w)
 		result = reader_attempts(r, e.id, keep_attempt, attempts);
 	if (result == 0)
 		result = write_event(w, r, &e);
-	if (result < 0)
+	if (result != 0)
 		return result;
 	writer_text(w, "headers", headers);
 	write_attempts(w, attempts);
 	writer_end(w);
 	if (headers || attempts->count)
-		request_log(q, e.id, NULL, "event %lld shown with %s", (long long)e.id,
+		request_log(q, q->match.id, NULL, "event %lld shown with %s", (long long)q->match.id,
 			    headers ? "its headers" : "its handlers' output");
 	return 0;
 }
@@ -385,6 +388,6 @@ void get_body(struct request *q)
 
 	if (request_body(q, q->match.id, &e, &body, &len) < 0)
 		return;
-	request_log(q, e.id, NULL, "event %lld's body shown", (long long)e.id);
+	request_log(q, q->match.id, NULL, "event %lld's body shown", (long long)q->match.id);
 	answer_bytes(&q->answer, "application/octet-stream", body, len);
 }

@@ -34,30 +34,39 @@ static void add_handler(struct list *l, const struct handler_view *h)
 
 	if (!h->configured) {
 		if (!handler_gone(h))
-			add(l, "handler %s was removed from the configuration with %llu deliveries waiting: "
+			add(l, "handler %s was removed from the configuration with %llu waiting: "
 			    "they are held; configure it again, or drop them", s->name, waiting);
 	} else if (h->unusable[0]) {
-		add(l, "handler %s is held, %llu deliveries waiting: %s", s->name, waiting, h->unusable);
+		add(l, "handler %s is held, %llu waiting: %s", s->name, waiting, h->unusable);
 	} else if (s->held) {
 		/* A hold is somebody's wish; that it is forgotten while work piles up is not. */
 		if (waiting)
-			add(l, "handler %s is held by an operator %s%s, %llu deliveries waiting",
+			add(l, "handler %s is held by an operator %s%s, %llu waiting",
 			    s->name, s->held_until_ms ? "until " : "until released",
 			    s->held_until_ms ? clock_text(s->held_until_ms, until) : "", waiting);
 	} else if (s->pause_until_ms) {
-		add(l, "handler %s is paused, %llu deliveries waiting: the far side is down or every "
+		add(l, "handler %s is paused, %llu waiting: the far side is down or every "
 		    "record fails; the next probe is at %s", s->name, waiting,
 		    clock_text(s->pause_until_ms, until));
 	}
 }
 
+static bool has_runner(const struct picture *p, const char *name)
+{
+	for (size_t i = 0; i < p->runner_count; i++)
+		if (strcmp(p->runners[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A runner that is our child runs everything, under a name of its own. */
 static bool anything_waits(const struct picture *p, const char *runner)
 {
 	for (size_t i = 0; i < p->handler_count; i++) {
 		const struct handler_view *h = &p->handlers[i];
 
-		if (h->configured && !h->unusable[0] && !h->state.held &&
-		    strcmp(h->runner, runner) == 0 && handler_waiting(h))
+		if (h->configured && !h->unusable[0] && !h->state.held && handler_waiting(h) &&
+		    (strcmp(h->runner, runner) == 0 || !has_runner(p, h->runner)))
 			return true;
 	}
 	return false;

@@ -313,34 +313,44 @@ static int set_times(const struct conf_setting *s, void *base, char *const *item
 	return r;
 }
 
+/* Takes values apart at each |; an empty one is one too. */
+static int split_values(struct conf_list *list, char *values)
+{
+	char *rest = values, *value;
+
+	list->items = calloc(strlen(values) + 2, sizeof(*list->items));
+	if (!list->items)
+		return -ENOMEM;
+	while ((value = strsep(&rest, "|")) != NULL) {
+		list->items[list->count] = strdup(value);
+		if (!list->items[list->count])
+			return -ENOMEM;
+		list->count++;
+	}
+	return 0;
+}
+
 /* "FIELD=a|b" or "FIELD!=a|b": the first = divides, so values may hold one. */
 static int split_when(struct conf_when *w, struct error *err)
 {
 	const char *equals = strchr(w->text, '=');
 	size_t len = equals ? (size_t)(equals - w->text) : 0;
-	AUTO(free) char *values = NULL;
-	char *rest, *value;
+	char *values;
+	int r;
 
 	w->negated = len && w->text[len - 1] == '!';
 	len -= w->negated;
 	if (!len)
 		return error_set(err, EINVAL, "is not a condition; write FIELD=VALUE, FIELD=ONE|OTHER or FIELD!=VALUE");
 	w->field = strndup(w->text, len);
-	rest = values = strdup(equals + 1);
-	if (!w->field || !values)
+	if (!w->field)
 		return no_memory(err);
 	if (conf_text_field(w->field, 0, err) < 0)
 		return -EINVAL;
-	w->values.items = calloc(strlen(values) + 2, sizeof(*w->values.items));
-	if (!w->values.items)
-		return no_memory(err);
-	while ((value = strsep(&rest, "|")) != NULL) {
-		w->values.items[w->values.count] = strdup(value);
-		if (!w->values.items[w->values.count])
-			return no_memory(err);
-		w->values.count++;
-	}
-	return 0;
+	values = strdup(equals + 1);
+	r = values ? split_values(&w->values, values) : -ENOMEM;
+	free(values);
+	return r < 0 ? no_memory(err) : 0;
 }
 
 static int set_when(const struct conf_setting *s, void *base, char *const *items, size_t count,
@@ -452,9 +462,9 @@ int conf_kind_set(const struct conf_setting *s, void *base, char *const *items, 
 /* The default of a list is written with blanks between its items. */
 int conf_kind_default(const struct conf_setting *s, void *base, struct error *err)
 {
-	AUTO(free) char *copy = NULL;
-	char *items[16], *rest, *item;
+	char *copy, *items[16], *rest, *item;
 	size_t count = 0;
+	int r;
 
 	if (!s->fallback)
 		return 0;
@@ -463,5 +473,7 @@ int conf_kind_default(const struct conf_setting *s, void *base, struct error *er
 		return no_memory(err);
 	while (count < ARRAY_LEN(items) && (item = strsep(&rest, " ")) != NULL)
 		items[count++] = item;
-	return conf_kind_set(s, base, items, count, err);
+	r = conf_kind_set(s, base, items, count, err);
+	free(copy);
+	return r;
 }

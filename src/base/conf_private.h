@@ -2,8 +2,8 @@
  * conf_private.h - what the files of conf.h share: the table of settings, and where
  * each setting stands.
  *
- * Reading goes in four steps, one file each: conf_outline.c checks the text and finds
- * every section and setting with its line; conf_values.c has libconfuse read the values;
+ * Reading goes in steps, one file each: conf_scan.c makes tokens of the text;
+ * conf_outline.c finds every section and setting with its line; conf_values.c has libconfuse read the values;
  * conf_kind.c turns texts into members of the structs; conf_rules.c looks at
  * settings together. All of them go by the table in conf_table.c.
  */
@@ -130,6 +130,39 @@ const char *conf_shown(const char *text, size_t len, char dst[static CONF_SHOWN_
 
 /* 0 when the bytes are UTF-8; else the offset of the first wrong one plus 1. */
 size_t conf_utf8_fault(const char *text, size_t len);
+
+/* ---- a file as tokens ---- */
+
+enum conf_token_kind { TOKEN_END, TOKEN_WORD, TOKEN_TEXT, TOKEN_SIGN };
+
+struct conf_token {
+	enum conf_token_kind kind;
+	const char *at;         /* of a text: behind the opening quote */
+	size_t len;
+	unsigned line;
+	char sign;
+};
+
+struct conf_scan {
+	const char *file;
+	char *at, *end;
+	unsigned line;
+	struct conf_token token;        /* the current one */
+	struct error *err;
+	/* for conf_outline.c */
+	struct conf_outline *outline;
+	size_t first;           /* instances from here on are of this file */
+	unsigned quiet;         /* a line with a value that may be secret: no word of it is repeated */
+};
+
+/* Looks at every byte, then takes the first token. */
+int conf_scan_begin(struct conf_scan *s, const char *file, char *text, size_t len, struct error *err);
+int conf_scan_next(struct conf_scan *s);
+bool conf_scan_at(const struct conf_scan *s, char sign);
+
+/* Refuses with this file and a line of it. */
+#define CONF_FAIL(s, line_, ...) \
+	conf_error_at(&(struct conf_place){ (s)->file, (line_) }, (s)->err, __VA_ARGS__)
 
 /* ---- values ---- */
 

@@ -69,7 +69,10 @@ static int check_env(char *arguments, struct error *err)
 {
 	const char *name = program_of_env(arguments);
 	char path[PATH_MAX];
+	struct error why = { "" };
 
+	if (name && *name == '/' && look(name, &why) == SEEN_BAD)
+		return error_set(err, ENOENT, "lacks its interpreter: %.120s %s", name, why.text);
 	if (!name || strchr(name, '/'))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(program_directories); i++) {

@@ -36,7 +36,7 @@ static int rule_plain_http(const struct conf *c, const struct conf_instance *top
 		    conf_address_is_loopback(&sa))
 			continue;
 		return conf_error_at(place_of(top, "listen"), err,
-				     "listen: '%s' is not loopback, and over plain HTTP the webhooks' paths, which are half a secret, and customers' data would cross the network in clear; set tls-certificate and tls-key, or allow-plain-http = true if something else protects the way",
+				     "listen: '%s' is not loopback and allow-plain-http is not set: over plain HTTP the webhooks' paths, which are half a secret, and customers' data would cross the network in clear; set tls-certificate and tls-key, or allow-plain-http = true if something else protects the way",
 				     c->listen.items[i]);
 	}
 	return 0;

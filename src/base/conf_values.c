@@ -64,16 +64,20 @@ static int read_setting(cfg_t *cfg, const struct conf_instance *in, size_t key,
 {
 	const struct conf_setting *s = &conf_sections[in->section].settings[key];
 	unsigned count = cfg_size(cfg, s->name);
-	AUTO(free) char **items = calloc((size_t)count + 1, sizeof(*items));
+	char **items = calloc((size_t)count + 1, sizeof(*items));
+	int r = 0;
 
 	if (!items)
 		return error_set(err, ENOMEM, "out of memory");
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; r == 0 && i < count; i++) {
 		items[i] = cfg_getnstr(cfg, s->name, i);
 		if (!items[i])
-			return conf_error_at(&in->keys[key], err, "%s: cannot be read; write it plainly", s->name);
+			r = conf_error_at(&in->keys[key], err, "%s: cannot be read; write it plainly", s->name);
 	}
-	return fn(arg, in, s, &in->keys[key], items, count, err);
+	if (r == 0)
+		r = fn(arg, in, s, &in->keys[key], items, count, err);
+	free(items);
+	return r;
 }
 
 static int read_instance(cfg_t *top, const struct conf_outline *o, const struct conf_instance *in,

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "callout/explain.h"
 
 struct writer {
@@ -43,19 +44,6 @@ static int new_line(struct writer *w)
 
 /* ---- texts ---- */
 
-/* What json_string() wrote is well-formed UTF-8. */
-static uint32_t next_char(const unsigned char **at)
-{
-	const unsigned char *p = *at;
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	uint32_t c = n == 1 ? p[0] : p[0] & (0xffU >> (n + 1));
-
-	for (size_t i = 1; i < n; i++)
-		c = c << 6 | (p[i] & 0x3fU);
-	*at += n;
-	return c;
-}
-
 static int put_beyond_ascii(struct writer *w, uint32_t c)
 {
 	if (c < 0x10000)
@@ -79,21 +67,22 @@ static int put_ascii(struct writer *w, char c)
 	return buf_append(w->out, &c, 1);
 }
 
+/* What json_string() wrote is well-formed UTF-8. */
 static int put_text(struct writer *w, const char *text, size_t len)
 {
-	const unsigned char *at = (const unsigned char *)text, *end = at + len;
+	const char *at = text, *end = text + len;
 	int r = put(w, "\"");
 
 	while (r == 0 && at < end) {
-		const unsigned char *from = at;
-		uint32_t c = next_char(&at);
+		size_t n = utf8_length(at, (size_t)(end - at));
 
-		if (c < 0x80)
-			r = put_ascii(w, (char)c);
+		if (n == 1)
+			r = put_ascii(w, *at);
 		else if (w->texts == TEXTS_PLAIN)
-			r = buf_append(w->out, from, (size_t)(at - from));
+			r = buf_append(w->out, at, n);
 		else
-			r = put_beyond_ascii(w, c);
+			r = put_beyond_ascii(w, utf8_decode(at, n));
+		at += n;
 	}
 	return r < 0 ? r : put(w, "\"");
 }

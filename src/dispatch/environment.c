@@ -21,6 +21,7 @@
 #define VALUE_MAX 256                   /* bytes of a field's value */
 #define BUDGET (WIRE_MAX - 4096)        /* the message has a handler, numbers and a header too */
 #define PER_VARIABLE 16                 /* the wire's field header, "FIELD_", "=", NUL */
+#define VARIABLES_MAX 500               /* the runner takes 512 */
 #define NAME_MAX_BYTES 1024             /* longer field names are never set */
 
 struct builder {
@@ -146,7 +147,8 @@ static bool set_field(struct builder *b, const char *name, const struct json_val
 {
 	char variable[NAME_MAX_BYTES], value[VALUE_MAX + 1];
 
-	if (!variable_name(name, variable, sizeof(variable)) || !value_text(v, value) ||
+	if (b->count >= VARIABLES_MAX - 1 || !variable_name(name, variable, sizeof(variable)) ||
+	    !value_text(v, value) ||
 	    is_set(b, variable) || strlen(variable) + strlen(value) + PER_VARIABLE > room)
 		return false;
 	add(b, "FIELD_%s=%s", variable, value);

@@ -18,6 +18,7 @@
 
 #define IDLE_MS 75000           /* longer than the 60 s of nginx, so that the proxy is first to close */
 #define GRACE_MS 500            /* at a stop: who has connected is about to send */
+#define IDLE_GRACE_MS 100       /* at a stop: so is who was answered just now */
 #define SWEEP_MIN_MS 50
 #define SWEEP_MAX_MS TALLY_LOG_WINDOW_MS
 
@@ -51,8 +52,12 @@ bool conns_room(struct conns *c)
 	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
 	(void)pthread_mutex_lock(&c->lock);
 	room = c->count < c->max;
-	if (!room)
+	if (room) {
+		c->arriving++;
+		c->arrived_ms = clock_mono_ms();
+	} else {
 		c->refused++;
+	}
 	(void)pthread_mutex_unlock(&c->lock);
 	return room;
 }
@@ -93,7 +98,7 @@ static void make_room(struct conns *c, const struct conn *except)
 	}
 }
 
-struct conn *conns_add(struct conns *c, int fd, const struct listener *listener)
+struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	bool wake;
@@ -103,6 +108,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener)
 	conn->owner = c;
 	conn->listener = listener;
 	conn->fd = fd;
+	conn->session = session;
 	conn->state = CONN_FRESH;
 	conn->accepted_ms = conn->since_ms = clock_mono_ms();
 
@@ -114,6 +120,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener)
 		c->oldest = conn;
 	c->newest = conn;
 	c->count++;
+	c->arriving -= c->arriving > 0;
 	make_room(c, conn);
 	wake = c->asleep;
 	c->asleep = false;
@@ -173,6 +180,16 @@ void conn_enter(struct conn *conn, enum conn_state state)
 	conn->bytes_at_idle = bytes;
 	if (!counts_on)
 		conn->since_ms = now_ms;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void conn_begin(struct conn *conn, struct request *request)
+{
+	struct conns *c = conn->owner;
+
+	(void)pthread_mutex_lock(&c->lock);
+	conn->beginning = request;
+	conn->thread = pthread_self();
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
@@ -241,18 +258,35 @@ static bool is_quiet(const struct conn *conn, int64_t now_ms)
 		return true;
 	if (conn->state == CONN_FRESH)
 		return now_ms - conn->accepted_ms > GRACE_MS && !has_unread(conn->fd);
-	return conn->state == CONN_IDLE && !has_unread(conn->fd);
+	return conn->state == CONN_IDLE && now_ms - conn->since_ms > IDLE_GRACE_MS && !has_unread(conn->fd);
 }
 
 bool conns_quiet(struct conns *c, int64_t now_ms)
 {
-	bool quiet = true;
+	bool quiet;
 
 	(void)pthread_mutex_lock(&c->lock);
+	quiet = !c->arriving || now_ms - c->arrived_ms > GRACE_MS;
 	for (struct conn *conn = c->oldest; quiet && conn; conn = conn->next)
 		quiet = is_quiet(conn, now_ms);
 	(void)pthread_mutex_unlock(&c->lock);
 	return quiet;
+}
+
+struct conn *conns_sole_beginning(struct conns *c)
+{
+	struct conn *found = NULL;
+	unsigned count = 0;
+
+	(void)pthread_mutex_lock(&c->lock);
+	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
+		if (conn->beginning && pthread_equal(conn->thread, pthread_self())) {
+			found = conn;
+			count++;
+		}
+	}
+	(void)pthread_mutex_unlock(&c->lock);
+	return count == 1 ? found : NULL;       /* only this thread could remove it */
 }
 
 bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms)

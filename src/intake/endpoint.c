@@ -50,6 +50,7 @@ void *endpoint_begin(void *cls, const char *uri, struct MHD_Connection *connecti
 	q->conn = conn;
 	atomic_fetch_add(&l->in->in_flight, 1);
 	conn_enter(conn, CONN_READING);
+	conn_begin(conn, q);
 	return q;
 }
 
@@ -77,6 +78,7 @@ void endpoint_end(void *cls, struct MHD_Connection *connection, void **context,
 	(void)connection;
 	if (!q)
 		return;
+	conn_begin(q->conn, NULL);
 	/* The client went away before it could be told: the verdict stands all the same. */
 	if (q->verdict != VERDICT_NONE && q->tally)
 		report(q);
@@ -125,14 +127,22 @@ static enum verdict refuse(struct request *q, const struct heads *h, const char 
 {
 	const struct conf *c = q->view->conf;
 
-	if (q->path == HOOK_NONE)
+	if (q->path == HOOK_NONE) {
+		q->detail = "no webhook has this path";
 		return VERDICT_PATH;
-	if (!is_allowed(q->path, method))
+	}
+	if (!is_allowed(q->path, method)) {
+		q->detail = "another method than this path takes";
 		return VERDICT_METHOD;
-	if (h->has_length && h->length > c->max_body)
+	}
+	if (h->has_length && h->length > c->max_body) {
+		q->detail = "the body is larger than max-body";
 		return VERDICT_LARGE;
-	if (q->path == HOOK_CALLOUT && !(h->type && heads_is_json(h->type)))
+	}
+	if (q->path == HOOK_CALLOUT && !(h->type && heads_is_json(h->type))) {
+		q->detail = "not JSON; if it is a form: Extension Callouts are no webhooks";
 		return VERDICT_TYPE;
+	}
 	return VERDICT_NONE;
 }
 
@@ -150,6 +160,7 @@ static void look(struct request *q, const struct heads *h, const char *url, cons
 		q->close = true;
 	} else if (h->bytes > q->view->conf->max_header) {
 		q->verdict = VERDICT_HEADER;
+		q->detail = "the header is larger than max-header";
 		q->close = true;
 	} else {
 		find_client(q, h);
@@ -158,6 +169,7 @@ static void look(struct request *q, const struct heads *h, const char *url, cons
 	}
 	if (q->verdict != VERDICT_NONE && (h->expects || h->length > FORGET_MAX))
 		q->close = true;
+	q->last = strcmp(method, "GET") != 0;
 }
 
 static enum MHD_Result first_call(struct request *q, const char *url, const char *method)
@@ -165,6 +177,7 @@ static enum MHD_Result first_call(struct request *q, const char *url, const char
 	struct heads h;
 	int r;
 
+	conn_begin(q->conn, NULL);
 	q->view = intake_view(q->in);
 	r = heads_read(q->connection, &h);
 	look(q, &h, url, method);
@@ -195,7 +208,7 @@ static enum MHD_Result body_call(struct request *q, const char *data, size_t *da
 	/* libmicrohttpd takes no answer in the middle of a body. */
 	q->verdict = r == -ENOBUFS ? VERDICT_LARGE : VERDICT_UNAVAILABLE;
 	q->result = r;
-	q->detail = "the body was cut off";
+	q->detail = "the body is larger than max-body and was cut off";
 	return MHD_NO;
 }
 

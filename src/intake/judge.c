@@ -149,7 +149,6 @@ enum verdict judge(struct request *q, const char *method)
 	}
 	if (r < 0) {
 		q->result = r;
-		q->detail = "it could not be decided";
 		return VERDICT_UNAVAILABLE;
 	}
 	if (!q->verified && clock_mono_ms() < atomic_load(&q->tally->noted_until_ms))

@@ -130,13 +130,15 @@ static void connection_started(struct listener *l, struct MHD_Connection *connec
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	int fd = info ? info->connect_fd : -1;
+	void *session = NULL;
 
 	if (l->secure) {
 		info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-		if (info && info->tls_session)
-			tls_attach(l->in->tls, info->tls_session);
+		session = info ? info->tls_session : NULL;
+		if (session)
+			tls_attach(l->in->tls, session);
 	}
-	*context = conns_add(&l->in->conns, fd, l);
+	*context = conns_add(&l->in->conns, fd, l, session);
 	if (!*context)
 		(void)shutdown(fd, SHUT_RDWR);
 }
@@ -165,10 +167,10 @@ static void on_log(void *cls, const char *fmt, va_list args)
 {
 	char text[256];
 
-	(void)cls;
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	text[strcspn(text, "\n")] = '\0';
 	log_debug(NULL, "libmicrohttpd: %s", text);
+	malformed_noticed(cls, text);
 }
 
 /* ---- its life ---- */

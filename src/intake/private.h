@@ -6,6 +6,7 @@
  *   listener.c  listening sockets and the libmicrohttpd daemon of each
  *   conns.c     every open connection, its deadline, and who must go first
  *   endpoint.c  a request's life
+ *   malformed.c answers where libmicrohttpd's own would be wrong
  *   heads.c     what a request's header says, and which shapes are refused
  *   judge.c     from a whole request to a verdict
  *   record.c    from a verdict to the journal, and back
@@ -97,6 +98,9 @@ struct conn {
 	struct conn *prev, *next;       /* oldest first */
 	struct conns *owner;
 	const struct listener *listener;
+	void *session;                  /* GnuTLS's; NULL: plain */
+	struct request *beginning;      /* its header is not whole yet; NULL: none */
+	pthread_t thread;               /* that it is read by */
 	int fd;                         /* libmicrohttpd's; open as long as this is in the list */
 	enum conn_state state;
 	int64_t since_ms;               /* what the deadline counts from */
@@ -114,6 +118,8 @@ struct conns {
 	int64_t request_timeout_ms;
 	bool asleep;                    /* nobody will sweep until wake_fd fires */
 	int wake_fd;
+	unsigned arriving;              /* let in, and not in the list yet */
+	int64_t arrived_ms;             /* when the last one was let in */
 	uint64_t evicted, timed_out, refused;
 	_Atomic uint64_t accepts;       /* attempts, for intake_alive() */
 };
@@ -124,13 +130,17 @@ void conns_limits(struct conns *c, const struct conf *conf);
 /* Is there room at all? Counts the attempt. */
 bool conns_room(struct conns *c);
 /* A new connection. NULL: no memory. */
-struct conn *conns_add(struct conns *c, int fd, const struct listener *listener);
+struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session);
 void conns_remove(struct conn *conn);
 void conn_enter(struct conn *conn, enum conn_state state);
+/* request: whose header is being read by this thread; NULL: it is whole. */
+void conn_begin(struct conn *conn, struct request *request);
 /* End what is past its deadline. Ms until the next one may be, -1: no connection is open. */
 int64_t conns_sweep(struct conns *c, int64_t now_ms);
 /* No request is begun or about to be: the moment to stop libmicrohttpd. */
 bool conns_quiet(struct conns *c, int64_t now_ms);
+/* The one connection of the calling thread whose request's header is being read; NULL: none, or not the only one. */
+struct conn *conns_sole_beginning(struct conns *c);
 /* No call of ours has been running for longer than limit_ms. */
 bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms);
 
@@ -142,7 +152,7 @@ struct view {
 	const struct conf *conf;        /* the site's */
 	struct proxies *proxies;
 	struct tally *nowhere;          /* requests to no webhook's path */
-	struct tally *tallies[];        /* by hook's index */
+	struct tally *tallies[CONF_WEBHOOKS_MAX];       /* by hook's index */
 };
 
 int view_new(struct site *site, struct tallies *tallies, struct view **ret, struct error *err);
@@ -197,6 +207,11 @@ bool heads_is_json(const char *type);
 /* ":method: POST", ":query: ...", then every header as "Name: value"; a signature's value is left out. */
 int heads_text(struct MHD_Connection *connection, const char *method, const char *query, struct buf *out);
 
+/* ---- malformed.c ---- */
+
+/* What libmicrohttpd says in its log. */
+void malformed_noticed(struct listener *l, const char *text);
+
 /* ---- a request ---- */
 
 enum verdict {
@@ -231,7 +246,8 @@ struct request {
 	char client[ADDRESS_TEXT_LEN];
 	bool counted;                   /* in clients */
 	bool suspended;                 /* from submitting until libmicrohttpd calls again */
-	bool close;                     /* nothing more may be read from this connection */
+	bool close;                     /* answered at once: nothing more may be read from this connection */
+	bool last;                      /* the last request of its connection */
 	bool reported;
 	enum verdict verdict;
 	const char *detail;             /* for the log: a static text, or NULL */

@@ -1,4 +1,5 @@
 /* report.c - a verdict's answer, its log line and its counter. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,7 +48,11 @@ static bool add_headers(struct request *q, struct MHD_Response *response)
 		ok = ok && MHD_add_response_header(response, "Allow", allow) == MHD_YES;
 	if (rows[q->verdict].status == 503 || rows[q->verdict].status == 429)
 		ok = ok && MHD_add_response_header(response, "Retry-After", "30") == MHD_YES;
-	if (q->close || atomic_load(&q->in->stopping))
+	/*
+	 * Behind a refused request nothing is read any more: bare line feeds and folded lines, which
+	 * libmicrohttpd takes silently, could have hidden where it ends.
+	 */
+	if (q->close || (q->last && rows[q->verdict].status >= 400) || atomic_load(&q->in->stopping))
 		ok = ok && MHD_add_response_header(response, "Connection", "close") == MHD_YES;
 	return ok;
 }
@@ -107,8 +112,9 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 		(void)snprintf(dst, cap, "another unverified notice of deactivation within a minute: not stored again");
 		break;
 	case VERDICT_UNAVAILABLE:
-		(void)snprintf(dst, cap, "not stored, answered 503: %s%s%s", q->detail ? q->detail : "",
-			       q->detail ? ": " : "", strerror(-q->result));
+		(void)snprintf(dst, cap, "not stored, answered 503: %s",
+			       q->result == -EAGAIN ? "more waits for the journal than may" :
+			       q->result == -ESHUTDOWN ? "stopping" : strerror(-q->result));
 		break;
 	default:
 		(void)snprintf(dst, cap, "refused with %u: %s", rows[q->verdict].status,

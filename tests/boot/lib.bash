@@ -69,16 +69,20 @@ boot_handler() {
 	chmod 0755 "$ROOTFS/etc/calloutd/handlers/$1"
 }
 
+handler_record() {
+	boot_handler record <<-'EOF'
+		#!/bin/sh
+		echo "$CALLOUT_EVENT $CALLOUT_ID $CALLOUT_SEQUENCE $(id -un)" >>"$HOME/log"
+	EOF
+}
+
 # The machine's /etc/calloutd: one webhook, one handler that notes event, record, sequence and user.
 configure() {
 	local etc=$ROOTFS/etc/calloutd group
 	mkdir -p "$etc"/{secrets,handlers,conf.d,api,handler-secrets}
 	printf '%s\n' "$SECRET" >"$etc/secrets/tickets"
 	conf_base >"$etc/calloutd.conf"
-	boot_handler record <<-'EOF'
-		#!/bin/sh
-		echo "$CALLOUT_EVENT $CALLOUT_ID $CALLOUT_SEQUENCE $(id -un)" >>"$HOME/log"
-	EOF
+	handler_record
 	systemd-sysusers --root="$ROOTFS" >/dev/null
 	# Owners by the machine's own numbers; tmpfiles does the same for the directories at its boot.
 	group=$(awk -F: '$1 == "calloutd" {print $3}' "$ROOTFS/etc/group")
@@ -86,7 +90,18 @@ configure() {
 	chmod 0640 "$etc/secrets/tickets"
 }
 
-leader_known() { LEADER=$(pgrep -P "$NSPAWN" | head -n 1) && [ -n "$LEADER" ] && export LEADER; }
+# Its process 1; systemd-nspawn has short-lived children too.
+leader_known() {
+	for LEADER in $(pgrep -P "$NSPAWN"); do
+		if [ "$(inner_pid "$LEADER")" = 1 ]; then
+			export LEADER
+			return 0
+		fi
+	done
+	return 1
+}
+# inner_pid PID: how a process is numbered in its own namespace.
+inner_pid() { awk '/^NSpid:/ && NF > 2 {print $NF}' "/proc/$1/status" 2>/dev/null; }
 booted() { inside systemctl is-active -q multi-user.target calloutd.service; }
 active() { inside systemctl is-active -q "$@"; }
 
@@ -108,6 +123,7 @@ fresh() {
 	inside systemctl stop calloutd.service 'calloutd-runner@*.service'
 	rm -rf "$ROOTFS"/var/lib/calloutd/* "$ROOTFS"/var/lib/calloutd-runner/*/*
 	rm -rf "$ROOTFS"/etc/systemd/system/calloutd*.d
+	handler_record
 	{ conf_base; [ -t 0 ] || cat; } >"$ROOTFS/etc/calloutd/calloutd.conf"
 	inside systemctl daemon-reload
 	inside systemctl reset-failed

@@ -50,9 +50,9 @@ teardown() { tell; }
 
 @test "members of calloutd-admin use calloutctl, others are told what to do" {
 	fresh </dev/null
-	inside useradd -M -G calloutd-admin operator
+	inside useradd -M -G calloutd-admin technician
 	inside useradd -M stranger
-	inside runuser -u operator -- calloutctl status
+	inside runuser -u technician -- calloutctl status
 	run inside runuser -u stranger -- calloutctl status
 	[ "$status" = 3 ]
 	[[ $output == *calloutd-admin* ]]
@@ -60,8 +60,8 @@ teardown() { tell; }
 	[ "$(inside stat -c '%G %a' /run/calloutd/admin.sock)" = 'calloutd-admin 660' ]
 	[ "$(post "$(body 21)")" = 200 ]
 	poll 10 ran ' 21 1 '
-	inside runuser -u operator -- calloutctl retry 1
-	uid=$(inside id -u operator)
+	inside runuser -u technician -- calloutctl retry 1
+	uid=$(inside id -u technician)
 	logged_uid() { inside journalctl -q --no-pager -o cat "CALLOUT_UID=$uid" | grep -q .; }
 	poll 10 logged_uid
 }
@@ -179,6 +179,13 @@ teardown() { tell; }
 }
 
 @test "another runner: its own user, and a drop-in that lets a just-in-time compiler run" {
+	# What V8, .NET and pypy do first: memory that is written and executed.
+	boot_handler jit <<-'EOF'
+		#!/usr/bin/python3
+		import mmap, os, pwd
+		mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+		open("jit-log", "a").write(pwd.getpwuid(os.getuid()).pw_name + "\n")
+	EOF
 	fresh <<-'EOF'
 		handler "jit" {
 		    webhooks = { "tickets" }
@@ -188,13 +195,6 @@ teardown() { tell; }
 		}
 	EOF
 	inside useradd -r -M svc-js
-	# What V8, .NET and pypy do first: memory that is written and executed.
-	boot_handler jit <<-'EOF'
-		#!/usr/bin/python3
-		import mmap, os, pwd
-		mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
-		open("jit-log", "a").write(pwd.getpwuid(os.getuid()).pw_name + "\n")
-	EOF
 	inside systemctl start calloutd-runner@js.socket
 	[ "$(post "$(body 91)")" = 200 ]
 	failed() { bctl events --json --state failed | jq -se 'length == 1'; }

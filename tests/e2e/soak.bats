@@ -45,14 +45,15 @@ switches() { awk '/ctxt_switches/ {n += $2} END {print n}' /proc/"$1"/task/*/sta
 	conf_usual 'concurrency = 8' 'retry = { "1h" }'
 	start_daemon
 	ctl hold record
-	blast 2000 500
+	# The first 20,000 fill what is of a fixed size: windows, the store's page caches.
+	blast 20000 500
 	before=$(memory "$DAEMON")
-	blast 98000 500
-	[ "$(wc -l <"$T/acknowledged")" = 98000 ]
+	blast 80000 500
+	[ "$(wc -l <"$T/acknowledged")" = 80000 ]
 	poll 10 reached record waiting 100000
 	after=$(memory "$DAEMON")
 	echo "anonymous memory: $before KiB, with 100,000 waiting $after KiB"
-	((after - before < 8192))
+	((after - before < 2048))
 	begin=$(date +%s%N)
 	ctl events >"$T/page"
 	took=$((($(date +%s%N) - begin) / 1000000))

@@ -20,6 +20,45 @@
 #define WEBHOOK "webhook \"tickets\" { path = \"/hook/" LONG_TOKEN "\" secrets = { \"file:/secret\" } }\n"
 #define HANDLER_OPEN "handler \"page\" { webhooks = { \"tickets\" } command = { \"/bin/true\" } "
 
+/* Every setting, none with its default. */
+static const char everything[] =
+	"listen = { \"127.0.0.1:9081\", # one\n\t'[::1]:9080', /* two */ \"unix:/run/x\", }\n"
+	"tls-certificate = \"/c.pem\" tls-key = \"/k.pem\"  // both\n"
+	"trusted-proxies = { \"127.0.0.1\", \"10.0.0.0/8\", \"::/0\" }\n"
+	"allow-plain-http = YES\n"
+	"public-url = \"https://hooks.example.net:8443/x\"\n"
+	"state-directory = \"/s\" admin-socket = \"/a\" runner-directory = \"/r\"\n"
+	"metrics-listen = \"9081\"\n"
+	"keep-payload = \"0\" keep-failed = \"1h30m\" keep = \"36500d\" keep-keys = \"10m\"\n"
+	"max-size = \"64T\" min-free = \"0\" reserve = \"1T\" max-body = \"1K\" max-header = \"1048576\"\n"
+	"max-connections = 65536 max-per-client = \"1\" max-running = 010\n"
+	"request-timeout = \"100ms\" log-level = \"debug\"\n"
+	"webhook \"t-1._x\" {\n"
+	"  path = \"/a-._~!$&'()*+,;=:@/b\" deactivation-path = '/c'\n"
+	"  secrets = { \"file:/s1\", \"credential:two\" }\n"
+	"  name = \"fifty characters: \xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9 0123456789 012345678901\"\n"
+	"  subscribe {\n"
+	"    entity = \"Ticket\" events = { \"create\", \"UPDATE\", \"delete\" }\n"
+	"    fields = { \"Status\" } display-fields = { \"TicketNumber\", \"Title\" }\n"
+	"    udf-fields = { \"Site Code\" } display-udf-fields = { \"Asset \xc3\xa4\" }\n"
+	"    exclude-resources = { 29682885, 9223372036854775807, -9223372036854775808, \"9007199254740993\", 017 }\n"
+	"    active = off notify = \"noc@example.net\" threshold-notification = true\n"
+	"  }\n"
+	"}\n"
+	"handler \"p\" {\n"
+	"  webhooks = { \"t-1._x\" } entities = { \"Ticket\", \"configuration items\" }\n"
+	"  actions = { \"Deactivated\", \"update\" }\n"
+	"  when = { \"Priority=4\", \"Status=5|8\", \"Title!=a=b|\", \"Site Code=\" }\n"
+	"  ignore-persons = { 29682885 }\n"
+	"  command = { \"/bin/x\", \"--urgent\", \"\", \"--urgent\", \"tab\\tnl\\n q\\\" b\\\\ \\${HOME} \\x41\\102\", 'it\\'s \\\\ \\n' }\n"
+	"  environment = { \"A=file:/x\", \"B_2=line\\nline\", \"C=\" }\n"
+	"  env-fields = { \"Status\", \"Site Code\" }\n"
+	"  timeout = \"10ms\" retry = { \"10ms\", \"30d\" } concurrency = 256 rate = \"30/1m\"\n"
+	"  runner = \"other\" log-output = \"none\"\n"
+	"}\n"
+	"autotask { username = \"u@example.net\" secret = \"file:/s\" integration-code = \"credential:c\"\n"
+	"  zone-information = \"https://x/v1.0/zoneInformation\" }\n";
+
 static char home[PATH_MAX - 64];
 
 static inline int make_home(void **state)

@@ -230,6 +230,31 @@ static void always_fits_a_message(void **state)
 	assert_true(wire_cost(env) <= WIRE_MAX - 4096);
 }
 
+/* The runner takes 512 variables. */
+static void never_too_many(void **state)
+{
+	enum { COUNT = 1000 };
+	static char names[COUNT][8], *list[COUNT];
+	AUTO(free) char *body = malloc(COUNT * 32);
+	AUTO(free) char **env = NULL;
+	size_t at = 0, n = 0;
+
+	(void)state;
+	assert_non_null(body);
+	for (unsigned i = 0; i < COUNT; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "f%u", i);
+		list[i] = names[i];
+		at += (size_t)snprintf(body + at, 64, "%s\"f%u\":%u",
+				       i ? "," : "{\"Action\":\"Update\",\"Id\":1,\"Fields\":{", i, i);
+	}
+	at += (size_t)snprintf(body + at, 8, "}}");
+	env = build(list, COUNT, &full, body, at);
+	while (env[n])
+		n++;
+	assert_int_equal(n, 500);
+	assert_non_null(strstr(value(env, "CALLOUT_OMITTED"), "f999"));
+}
+
 /* Names alone that would not fit are cut, never the message. */
 static void endless_names_are_cut(void **state)
 {
@@ -264,6 +289,7 @@ int main(void)
 		cmocka_unit_test(absent_and_colliding_fields),
 		cmocka_unit_test(bodies_that_are_none),
 		cmocka_unit_test(always_fits_a_message),
+		cmocka_unit_test(never_too_many),
 		cmocka_unit_test(endless_names_are_cut),
 	};
 

@@ -1,0 +1,169 @@
+/* act.c - `calloutctl retry`, `drop`, `hold`, `release`. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "private.h"
+
+/* {"event": 17, "handler": "h", "since": "...", "failed": true}: what the options say. */
+static enum exit_status selection(const struct ctl *ctl, struct buf *body)
+{
+	AUTO(writer) struct writer w = WRITER_INIT(TEXT_MAX);
+	const char *handler = ctl->option[OPT_HANDLER];
+	char since[CLOCK_TEXT_LEN];
+	enum exit_status status;
+	int64_t event = 0;
+
+	if (ctl->arg_count) {
+		status = event_argument(ctl, ctl->args[0], &event);
+		if (status != CTL_OK)
+			return status;
+		if (ctl->option[OPT_SINCE])
+			return misused(ctl, "--since goes with many events, not with one");
+	}
+	status = moment_option(ctl, OPT_SINCE, since);
+	if (status != CTL_OK)
+		return status;
+	writer_object(&w, NULL);
+	writer_bool(&w, "failed", ctl->option[OPT_FAILED]);
+	if (event)
+		writer_int(&w, "event", event);
+	if (handler)
+		writer_text(&w, "handler", handler);
+	if (*since)
+		writer_text(&w, "since", since);
+	writer_end(&w);
+	take_json(&w, body);
+	return CTL_OK;
+}
+
+/* Say how many; none of a named event is a no. */
+static enum exit_status counted(const struct ctl *ctl, const struct answer *a, const char *done, const char *none)
+{
+	int64_t count = member_number(&a->root, "count");
+
+	if (ctl->option[OPT_JSON])
+		print_json(stdout, &a->root);
+	else if (count)
+		printf("%" PRId64 " %s %s.\n", count, count == 1 ? "delivery" : "deliveries", done);
+	else if (!ctl->arg_count)
+		printf("%s\n", none);
+	if (!count && ctl->arg_count)
+		return complain(CTL_NO, "%s See `calloutctl show %s`.", none, ctl->args[0]);
+	return CTL_OK;
+}
+
+enum exit_status cmd_retry(struct ctl *ctl)
+{
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
+	enum exit_status status;
+
+	if (!ctl->arg_count && !ctl->option[OPT_FAILED])
+		return misused(ctl, "'retry' needs an EVENT, or --failed for all dead letters");
+	status = selection(ctl, &body);
+	if (status == CTL_OK)
+		status = client_post(ctl, "/v1/retry", &body, &a);
+	if (status != CTL_OK)
+		return status;
+	return counted(ctl, &a, "will run again", "Nothing to run again.");
+}
+
+/* What dropping all of a handler's would drop, by the daemon's count. */
+static void print_counts(struct ctl *ctl)
+{
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	const struct request q = { .method = "GET", .path = "/v1/status", .timeout_ms = 30000 };
+	struct json_cursor c = { .at = NULL };
+	struct json_value list, h;
+
+	if (client_ask(ctl, &q, &a, NULL) < 0 || !a.json || !member(&a.root, "handlers", &list))
+		return;
+	while (json_next_element(&list, &c, &h))
+		if (member_is(&h, "handler", ctl->option[OPT_HANDLER]))
+			fprintf(stderr, "Handler %s has %" PRId64 " waiting and %" PRId64 " failed.\n",
+				ctl->option[OPT_HANDLER], member_number(&h, "waiting"), member_number(&h, "failed"));
+}
+
+/* A question before many deliveries go; without a terminal only --yes answers it. */
+static enum exit_status confirm(struct ctl *ctl)
+{
+	char answer[16] = "";
+
+	if (ctl->arg_count || ctl->option[OPT_YES])
+		return CTL_OK;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return misused(ctl, "this may drop many deliveries: say --yes where nobody can be asked");
+	print_counts(ctl);
+	fprintf(stderr, "Drop what %s%s? [y/N] ", ctl->option[OPT_FAILED] ? "has failed" : "waits and has failed",
+		ctl->option[OPT_SINCE] ? " and was received since then" : "");
+	if (!fgets(answer, sizeof(answer), stdin) || (*answer != 'y' && *answer != 'Y'))
+		return complain(CTL_NO, "nothing was dropped");
+	return CTL_OK;
+}
+
+enum exit_status cmd_drop(struct ctl *ctl)
+{
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
+	enum exit_status status;
+
+	if (!ctl->arg_count && !ctl->option[OPT_HANDLER])
+		return misused(ctl, "'drop' needs an EVENT, or --handler for all of a handler's");
+	status = selection(ctl, &body);
+	if (status == CTL_OK)
+		status = confirm(ctl);
+	if (status == CTL_OK)
+		status = client_post(ctl, "/v1/drop", &body, &a);
+	if (status != CTL_OK)
+		return status;
+	return counted(ctl, &a, "dropped", "Nothing to drop: what runs, is done or was dropped stays.");
+}
+
+static enum exit_status steer(struct ctl *ctl, const char *verb, const struct buf *body)
+{
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	AUTO(buf) struct buf path = BUF_INIT(TEXT_MAX);
+	enum exit_status status;
+
+	need_room(buf_append_text(&path, "/v1/handlers"));
+	path_add(&path, ctl->args[0]);
+	path_add(&path, verb);
+	status = client_post(ctl, path.data, body, &a);
+	if (status == CTL_OK && ctl->option[OPT_JSON])
+		print_json(stdout, &a.root);
+	return status;
+}
+
+enum exit_status cmd_hold(struct ctl *ctl)
+{
+	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
+	char text[CLOCK_TEXT_LEN], local[WHEN_LEN];
+	int64_t ms = 0;
+	enum exit_status status;
+
+	if (ctl->option[OPT_FOR]) {
+		if (duration_parse(ctl->option[OPT_FOR], &ms) < 0 || ms <= 0)
+			return misused(ctl, "--for takes a time like 30m, 2h or 1d, not '%s'", ctl->option[OPT_FOR]);
+		ms += clock_now_ms();
+		need_room(buf_printf(&body, "{\"until\":\"%s\"}", clock_text(ms, text)));
+	} else {
+		need_room(buf_append_text(&body, "{}"));
+	}
+	status = steer(ctl, "hold", &body);
+	if (status == CTL_OK && !ctl->option[OPT_JSON])
+		printf("%s is held until %s.\n", ctl->args[0], ms ? when_text(ms, local) : "released");
+	return status;
+}
+
+enum exit_status cmd_release(struct ctl *ctl)
+{
+	const struct buf nothing = BUF_INIT(0);
+	enum exit_status status = steer(ctl, "release", &nothing);
+
+	if (status == CTL_OK && !ctl->option[OPT_JSON])
+		printf("%s is released.\n", ctl->args[0]);
+	return status;
+}

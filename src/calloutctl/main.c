@@ -1,0 +1,371 @@
+/* main.c - calloutctl: the table of commands, the table of options, and the command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "private.h"
+
+#define INPUT_MAX (64UL * 1024 * 1024)
+
+/* One row per option: its name, what it takes ("" nothing), and a line for --help. */
+static const struct {
+	const char *name, *takes, *text;
+} options[OPT_COUNT_] = {
+	[OPT_CONFIG] = { "config", "FILE", "read FILE instead of " CONF_DEFAULT_PATH },
+	[OPT_SOCKET] = { "socket", "PATH", "calloutd's socket; default: admin-socket of the configuration" },
+	[OPT_JSON] = { "json", "", "print JSON" },
+	[OPT_HELP] = { "help", "", "print this" },
+	[OPT_VERSION] = { "version", "", "print the version" },
+	[OPT_WEBHOOK] = { "webhook", "NAME", "the webhook's name in the configuration" },
+	[OPT_HANDLER] = { "handler", "NAME", "only what concerns this handler" },
+	[OPT_ENTITY] = { "entity", "NAME", "only this kind of record: Ticket, Company, ..." },
+	[OPT_ID] = { "id", "N", "only the record with this number" },
+	[OPT_ACTION] = { "action", "WORD", "create, update, delete, deactivated, or another" },
+	[OPT_KIND] = { "kind", "WORD", "event, quarantined or deactivated" },
+	[OPT_STATE] = { "state", "WORD", "a delivery is waiting, done, failed or dropped" },
+	[OPT_SINCE] = { "since", "WHEN", "received since: a moment, or so long ago (2h)" },
+	[OPT_UNTIL] = { "until", "WHEN", "received before" },
+	[OPT_BEFORE] = { "before", "EVENT", "older than this event" },
+	[OPT_LIMIT] = { "limit", "N", "at most so many, 1 to 1000; default 50" },
+	[OPT_ALL] = { "all", "", "page after page, to the oldest" },
+	[OPT_OFFLINE] = { "offline", "", "read the store itself; calloutd may be stopped" },
+	[OPT_STATE_DIRECTORY] = { "state-directory", "DIR", "with --offline: where the store is" },
+	[OPT_BODY] = { "body", "", "print the callout's body and nothing else" },
+	[OPT_FAILED] = { "failed", "", "dead letters only" },
+	[OPT_YES] = { "yes", "", "do not ask" },
+	[OPT_FOR] = { "for", "TIME", "so long: 30m, 2h, 1d; default: until released" },
+	[OPT_VIA] = { "via", "URL", "send to this address instead of the one configured; the webhook's path is appended" },
+	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
+	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
+	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
+};
+
+#define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
+#define FILTERS (OPTION(OPT_WEBHOOK) | OPTION(OPT_HANDLER) | OPTION(OPT_ENTITY) | OPTION(OPT_ID) | \
+		 OPTION(OPT_ACTION) | OPTION(OPT_KIND) | OPTION(OPT_STATE))
+#define STORE (OPTION(OPT_OFFLINE) | OPTION(OPT_STATE_DIRECTORY))
+
+static const struct command commands[] = {
+	{ "status", "", "what waits, runs, fails and pauses, and what is wrong", 0, 0, 0, cmd_status, "" },
+	{ "config", "", "print the configuration in force", 0, 0, 0, cmd_config, "" },
+	{ "reload", "", "read configuration, secrets and certificate again, all or nothing", 0, 0, 0, cmd_reload, "" },
+	{ "events", "", "list events, newest first", 0, 0,
+	  FILTERS | STORE | OPTION(OPT_SINCE) | OPTION(OPT_UNTIL) | OPTION(OPT_BEFORE) | OPTION(OPT_LIMIT) | OPTION(OPT_ALL),
+	  cmd_events, "With --json, one event a line.\n" },
+	{ "show", "EVENT", "show one event: deliveries, attempts, output", 1, 1, STORE | OPTION(OPT_BODY), cmd_show,
+	  "On a terminal --body escapes control characters; into a file or pipe it writes the bytes as received.\n" },
+	{ "tail", "", "print events as they come, until interrupted", 0, 0, FILTERS, cmd_tail,
+	  "With --json, one event a line.\n" },
+	{ "retry", "[EVENT]", "have handlers run again for an event, or for dead letters", 0, 1,
+	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE), cmd_retry,
+	  "Name an EVENT, or --failed for all dead letters. An EVENT without --failed also runs what was done or dropped.\n" },
+	{ "drop", "[EVENT]", "drop what waits or has failed", 0, 1,
+	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE) | OPTION(OPT_YES), cmd_drop,
+	  "Name an EVENT, or --handler for all of a handler's. What runs is not touched.\n" },
+	{ "hold", "HANDLER", "let a handler's events wait", 1, 1, OPTION(OPT_FOR), cmd_hold, "" },
+	{ "release", "HANDLER", "end a handler's hold or pause", 1, 1, 0, cmd_release, "" },
+	{ "try", "HANDLER FILE|EVENT|-", "run a handler once, in earnest, on a file or a stored event", 2, 2,
+	  OPTION(OPT_WEBHOOK), cmd_try, "Nothing is stored. A FILE of digits only is written as ./17.\n" },
+	{ "send", "FILE|-", "send a correctly signed callout", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_VIA), cmd_send,
+	  "Reads the webhook's first secret, so it needs the right to.\n" },
+	{ "sign", "FILE|-", "print the signature header of a body", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE),
+	  cmd_sign, "Reads the webhook's first secret, so it needs the right to.\n" },
+	{ "verify", "[FILE]", "say whether a signature is right, and why not", 0, 1,
+	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE) | OPTION(OPT_HEADER) | OPTION(OPT_REQUEST), cmd_verify,
+	  "Either FILE (a body) with --header, or --request. Without --webhook all webhooks' secrets are tried.\n" },
+};
+
+/* ---- saying things ---- */
+
+__attribute__((format(printf, 1, 0)))
+static void vcomplain(const char *fmt, va_list args)
+{
+	AUTO(buf) struct buf safe = BUF_INIT(TEXT_MAX);
+	char *text = NULL;
+
+	if (vasprintf(&text, fmt, args) < 0)
+		(void)need(NULL);
+	/* What came from elsewhere may be escaped already: that stays as it is. */
+	text_escape(&safe, text, strlen(text));
+	free(text);
+	fflush(stdout);
+	fprintf(stderr, "calloutctl: %s\n", safe.data ? safe.data : "");
+}
+
+enum exit_status complain(enum exit_status status, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vcomplain(fmt, args);
+	va_end(args);
+	return status;
+}
+
+static void print_usage(FILE *f, const struct command *c)
+{
+	fprintf(f, "usage: calloutctl %s%s%s%s\n", c ? c->name : "[OPTION...] COMMAND [ARGUMENT...]",
+		c && c->options ? " [OPTION...]" : "", c && *c->args ? " " : "", c ? c->args : "");
+}
+
+enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vcomplain(fmt, args);
+	va_end(args);
+	print_usage(stderr, ctl->command);
+	fprintf(stderr, "Try 'calloutctl %s%s--help'.\n", ctl->command ? ctl->command->name : "",
+		ctl->command ? " " : "");
+	return CTL_USAGE;
+}
+
+static void print_option(enum option_id id)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "--%s%s%s", options[id].name, *options[id].takes ? " " : "", options[id].takes);
+	printf("  %-23s %s\n", name, options[id].text);
+}
+
+/* Two blanks, a name: the manual is compared with these lines. */
+static void print_help(void)
+{
+	print_usage(stdout, NULL);
+	puts("\nLook into calloutd and steer it. See calloutctl(1).\n\nCommands:");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+	puts("\nOptions of every command, before or behind it:");
+	for (int i = 0; i < OPT_COUNT_; i++)
+		if (GLOBAL & OPTION(i))
+			print_option((enum option_id)i);
+	puts("\nExit status: 0 ok, 1 the answer is no, 2 usage, 3 the other side cannot be reached.\n"
+	     "'calloutctl COMMAND --help' tells more.");
+}
+
+static void print_command_help(const struct command *c)
+{
+	print_usage(stdout, c);
+	printf("\n%c%s.\n%s", c->summary[0] - 'a' + 'A', c->summary + 1, c->more);
+	if (c->options)
+		puts("\nOptions:");
+	for (int i = 0; i < OPT_COUNT_; i++)
+		if (c->options & OPTION(i))
+			print_option((enum option_id)i);
+	puts("\n'calloutctl --help' lists the options of every command.");
+}
+
+static bool needs_quotes(const char *text)
+{
+	return !*text || text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:+@%")];
+}
+
+void print_again(const struct ctl *ctl, uint32_t but)
+{
+	for (int i = 0; i < OPT_COUNT_; i++) {
+		AUTO(buf) struct buf value = BUF_INIT(TEXT_MAX);
+
+		if (!ctl->option[i] || (but & OPTION(i)))
+			continue;
+		printf(" --%s", options[i].name);
+		if (!*options[i].takes)
+			continue;
+		text_escape(&value, ctl->option[i], strlen(ctl->option[i]));
+		printf(needs_quotes(ctl->option[i]) ? " '%s'" : " %s", value.data ? value.data : "");
+	}
+}
+
+/* ---- arguments ---- */
+
+bool read_number(const char *text, int64_t *ret)
+{
+	const struct json_value v = { JSON_NUMBER, text, strlen(text) };
+	int64_t n;
+
+	if (!v.len || json_integer(&v, &n) < 0 || n <= 0)
+		return false;
+	*ret = n;
+	return true;
+}
+
+static enum exit_status read_stdin(char **ret_data, size_t *ret_len)
+{
+	AUTO(buf) struct buf all = BUF_INIT(INPUT_MAX);
+	char piece[16384];
+	size_t n;
+
+	while ((n = fread(piece, 1, sizeof(piece), stdin)) > 0)
+		if (buf_append(&all, piece, n) < 0)
+			return complain(CTL_NO, "standard input is longer than 64 MiB");
+	if (ferror(stdin))
+		return complain(CTL_NO, "cannot read standard input: %s", strerror(errno));
+	*ret_data = buf_take(&all, ret_len);
+	if (!*ret_data)
+		*ret_data = need(strdup(""));
+	return CTL_OK;
+}
+
+enum exit_status read_input(const char *path, char **ret_data, size_t *ret_len)
+{
+	int r;
+
+	if (strcmp(path, "-") == 0)
+		return read_stdin(ret_data, ret_len);
+	r = file_read(path, INPUT_MAX, ret_data, ret_len);
+	if (r == -EFBIG)
+		return complain(CTL_NO, "%s is longer than 64 MiB", path);
+	if (r < 0)
+		return complain(CTL_NO, "cannot read %s: %s", path, strerror(-r));
+	return CTL_OK;
+}
+
+/* ---- the configuration ---- */
+
+const struct conf *ctl_conf(struct ctl *ctl)
+{
+	const char *path = ctl->option[OPT_CONFIG];
+
+	if (!ctl->conf_tried)
+		(void)conf_load(path ? path : CONF_DEFAULT_PATH, &ctl->conf, &ctl->conf_error);
+	ctl->conf_tried = true;
+	return ctl->conf;
+}
+
+const struct conf *ctl_conf_needed(struct ctl *ctl)
+{
+	const struct conf *c = ctl_conf(ctl);
+
+	if (!c)
+		(void)complain(CTL_NO, "%s", ctl->conf_error.text);
+	return c;
+}
+
+const char *ctl_state_directory(struct ctl *ctl, char *dst, size_t cap)
+{
+	static const struct conf defaults = { .path = NULL };
+	const struct conf *c;
+
+	if (ctl->option[OPT_STATE_DIRECTORY]) {
+		(void)snprintf(dst, cap, "%s", ctl->option[OPT_STATE_DIRECTORY]);
+		return dst;
+	}
+	c = ctl_conf(ctl);
+	return conf_state_directory(c ? c : &defaults, dst, cap);
+}
+
+/* ---- the command line ---- */
+
+static const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Options anywhere, whatever POSIXLY_CORRECT says: '-' in front hands out arguments in their place. */
+static enum exit_status parse(struct ctl *ctl, int argc, char **argv)
+{
+	struct option longs[OPT_COUNT_ + 1] = { { NULL, 0, NULL, 0 } };
+	int c, index;
+
+	for (int i = 0; i < OPT_COUNT_; i++)
+		longs[i] = (struct option){ options[i].name, *options[i].takes ? required_argument : no_argument, NULL,
+					    256 + i };
+	ctl->args = need(calloc((size_t)argc + 1, sizeof(*ctl->args)));
+	while ((c = getopt_long(argc, argv, "-c:hV", longs, NULL)) >= 0) {
+		index = c >= 256 ? c - 256 : c == 'c' ? OPT_CONFIG : c == 'h' ? OPT_HELP : c == 'V' ? OPT_VERSION : -1;
+		if (c == 1)
+			ctl->args[ctl->arg_count++] = optarg;
+		else if (index >= 0)
+			ctl->option[index] = optarg ? optarg : "";
+		else
+			return CTL_USAGE;
+	}
+	while (optind < argc)
+		ctl->args[ctl->arg_count++] = argv[optind++];
+	return CTL_OK;
+}
+
+/* The first argument is the command; the rest is counted against its row. */
+static enum exit_status choose(struct ctl *ctl)
+{
+	const struct command *c;
+
+	if (!ctl->arg_count)
+		return misused(ctl, "which command?");
+	c = command_find(ctl->args[0]);
+	if (!c)
+		return misused(ctl, "there is no command '%s'", ctl->args[0]);
+	ctl->command = c;
+	memmove(ctl->args, ctl->args + 1, (size_t)ctl->arg_count * sizeof(*ctl->args));
+	ctl->arg_count--;
+	if (ctl->option[OPT_HELP])
+		return CTL_OK;
+	for (int i = 0; i < OPT_COUNT_; i++)
+		if (ctl->option[i] && !((GLOBAL | c->options) & OPTION(i)))
+			return misused(ctl, "'%s' has no option --%s", c->name, options[i].name);
+	if (ctl->arg_count < c->args_min)
+		return misused(ctl, "'%s' needs %s", c->name, c->args);
+	if (ctl->arg_count > c->args_max)
+		return misused(ctl, "'%s': unexpected argument '%s'", c->name, ctl->args[c->args_max]);
+	return CTL_OK;
+}
+
+static bool colours(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static enum exit_status run(struct ctl *ctl)
+{
+	enum exit_status status;
+
+	if (ctl->option[OPT_VERSION]) {
+		puts("calloutctl " CALLOUTD_VERSION);
+		return CTL_OK;
+	}
+	if (ctl->option[OPT_HELP] && !ctl->arg_count) {
+		print_help();
+		return CTL_OK;
+	}
+	status = choose(ctl);
+	if (status != CTL_OK)
+		return status;
+	if (ctl->option[OPT_HELP]) {
+		print_command_help(ctl->command);
+		return CTL_OK;
+	}
+	return ctl->command->run(ctl);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { .command = NULL };
+	enum exit_status status;
+
+	/* For wcwidth() only: what is shown is UTF-8 whatever the user's locale is. */
+	(void)setlocale(LC_CTYPE, "C.UTF-8");
+	ctl.colour = colours();
+	status = parse(&ctl, argc, argv);
+	if (status == CTL_OK) {
+		status = run(&ctl);
+	} else {
+		print_usage(stderr, NULL);
+		(void)fputs("Try 'calloutctl --help'.\n", stderr);
+	}
+	client_close(&ctl);
+	(void)conf_free(ctl.conf);
+	free(ctl.args);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		status = complain(CTL_NO, "cannot write to standard output: %s", strerror(errno));
+	return (int)status;
+}

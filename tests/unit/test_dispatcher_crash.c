@@ -1,0 +1,564 @@
+/*
+ * test_dispatcher_crash.c - nothing is lost and no order broken when the daemon, the runner, the
+ * connection or the disk goes away.
+ */
+#include "dispatch_house.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define ONE(settings) "handler \"h\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
+
+static int keep(struct house *h, const struct start *s)
+{
+	(void)h;
+	(void)s;
+	return KEEP_RUNNING;
+}
+
+static void begin(struct house *h, const char *conf, int (*answer)(struct house *, const struct start *))
+{
+	house_open(h, conf);
+	h->actor.answer = answer;
+	actor_listen(h, "default");
+	house_dispatch(h);
+}
+
+static void restart(struct house *h)
+{
+	h->dispatcher = dispatcher_free(h->dispatcher);
+	UNTIL(h, h->actor.fd < 0);
+	house_dispatch(h);
+}
+
+static const char *status_of_runner(struct house *h, char *dst, size_t cap)
+{
+	AUTO(free) struct runner_view *runners = NULL;
+	size_t n = 0;
+
+	assert_int_equal(dispatcher_runners(h->dispatcher, &runners, &n), 0);
+	assert_int_equal(n, 1);
+	(void)snprintf(dst, cap, "%s", runners[0].status);
+	return dst;
+}
+
+/* ---- the daemon ---- */
+
+static void what_runs_goes_on_through_a_restart(void **state)
+{
+	struct house h;
+	char text[64];
+
+	(void)state;
+	begin(&h, ONE("concurrency = 4"), keep);
+	accept_many(&h, "h", 1, 2, 4);          /* 1 2 1 2 */
+	UNTIL(&h, h.actor.running == 2);
+	restart(&h);
+	UNTIL(&h, view_of(&h, "h").running == 2);
+	quiet(&h, 30);
+	assert_int_equal(h.actor.start_count, 2);
+	actor_end(&h.actor, "h", 1, 0);
+	UNTIL(&h, h.actor.start_count == 3);
+	assert_string_equal(started(&h, 1, text, sizeof(text)), "1 3 ");
+	actor_end(&h.actor, "h", 1, 0);
+	actor_end(&h.actor, "h", 2, 0);
+	UNTIL(&h, h.actor.start_count == 4);
+	actor_end(&h.actor, "h", 2, 0);
+	UNTIL(&h, h.actor.acks == 4);
+	assert_int_equal(done_of(&h, "h"), 4);
+	house_close(&h);
+}
+
+static void a_result_waits_for_the_daemon(void **state)
+{
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8"), keep);
+	accept_many(&h, "h", 1, 4, 4);
+	UNTIL(&h, h.actor.running == 4);
+	h.dispatcher = dispatcher_free(h.dispatcher);
+	UNTIL(&h, h.actor.fd < 0);
+	actor_end(&h.actor, "h", 1, 0);
+	actor_end(&h.actor, "h", 2, 1);
+	actor_end(&h.actor, "h", 3, EXIT_GIVE_UP);
+	house_dispatch(&h);
+	UNTIL(&h, h.actor.acks == 3);
+	assert_int_equal(h.actor.start_count, 4);
+	assert_int_equal(done_of(&h, "h"), 1);
+	assert_int_equal(failed_of(&h, "h"), 1);
+	assert_int_equal(attempts_of(&h, 2).count, 1);
+	actor_end(&h.actor, "h", 4, 0);
+	UNTIL(&h, done_of(&h, "h") == 2);
+	house_close(&h);
+}
+
+/* The acknowledgement got lost: told again, it is acknowledged again and changes nothing. */
+static void a_result_told_again_is_not_counted_twice(void **state)
+{
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8"), keep);
+	accept_many(&h, "h", 1, 4, 4);
+	UNTIL(&h, h.actor.running == 4);
+	h.actor.keeps_all = true;
+	actor_end(&h.actor, "h", 1, 0);
+	actor_end(&h.actor, "h", 2, 1);
+	actor_end(&h.actor, "h", 3, EXIT_GIVE_UP);
+	actor_end(&h.actor, "h", 4, EXIT_PAUSE);
+	UNTIL(&h, h.actor.acks == 4);
+	restart(&h);
+	UNTIL(&h, h.actor.acks == 8);
+	actor_hang_up(&h.actor);                /* and to the same daemon too */
+	h.actor.keeps_all = false;
+	accept_one(&h, "h", 5);
+	assert_int_equal(dispatcher_release(h.dispatcher, "h"), 0);
+	UNTIL(&h, h.actor.acks == 12);
+	UNTIL(&h, h.actor.running == 1);        /* 5: the connection is good */
+	for (int64_t event = 1; event <= 4; event++)
+		assert_int_equal(attempts_of(&h, event).count, 1);
+	assert_int_equal(done_of(&h, "h"), 1);
+	assert_int_equal(failed_of(&h, "h"), 1);
+	assert_int_equal(h.actor.start_count, 5);
+	house_close(&h);
+}
+
+/* ---- the runner ---- */
+
+static void a_crashed_runner_interrupts_and_uses_no_attempt_up(void **state)
+{
+	struct house h;
+	struct attempt_list list;
+
+	(void)state;
+	begin(&h, ONE(""), keep);
+	accept_many(&h, "h", 1, 1, 2);
+	UNTIL(&h, h.actor.running == 1);
+	h.actor.answer = NULL;
+	actor_crash(&h.actor);
+	UNTIL(&h, h.actor.acks == 2);
+	list = attempts_of(&h, 1);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.results[0], ATTEMPT_INTERRUPTED);
+	assert_int_equal(list.results[1], ATTEMPT_DONE);
+	assert_int_equal(list.numbers[1], 1);
+	assert_int_equal(h.actor.starts[1].event, 1);   /* before the record's next one */
+	assert_int_equal(h.actor.starts[2].event, 2);
+	house_close(&h);
+}
+
+static void a_stopped_attempt_is_run_again(void **state)
+{
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE(""), keep);
+	accept_one(&h, "h", 1);
+	UNTIL(&h, h.actor.running == 1);
+	h.actor.answer = NULL;
+	actor_end_as(&h.actor, h.actor.runs, WIRE_STOPPED, 15);
+	UNTIL(&h, done_of(&h, "h") == 1);
+	assert_int_equal(attempts_of(&h, 1).results[0], ATTEMPT_INTERRUPTED);
+	assert_int_equal(h.actor.starts[1].attempt, 1);
+	house_close(&h);
+}
+
+static void a_lost_connection_interrupts_nothing(void **state)
+{
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE("concurrency = 2"), keep);
+	accept_many(&h, "h", 1, 2, 2);
+	UNTIL(&h, h.actor.running == 2);
+	actor_hang_up(&h.actor);
+	actor_end(&h.actor, "h", 2, 0);         /* ends while nobody listens */
+	UNTIL(&h, h.actor.acks == 1);
+	actor_end(&h.actor, "h", 1, 0);
+	UNTIL(&h, h.actor.acks == 2);
+	assert_int_equal(h.actor.start_count, 2);
+	assert_int_equal(attempts_of(&h, 1).count, 1);
+	house_close(&h);
+}
+
+static void an_absent_runner_is_waited_for(void **state)
+{
+	struct house h;
+	char text[256];
+
+	(void)state;
+	house_open(&h, ONE(""));
+	house_dispatch(&h);
+	accept_many(&h, "h", 1, 3, 3);
+	UNTIL(&h, strstr(status_of_runner(&h, text, sizeof(text)), "No such file"));
+	assert_non_null(strstr(text, "default.sock"));
+	actor_listen(&h, "default");
+	UNTIL(&h, done_of(&h, "h") == 3);
+	assert_string_equal(status_of_runner(&h, text, sizeof(text)), "connected");
+	house_close(&h);
+}
+
+/* Connected, but it does not say hello: nothing is started. */
+static void a_deaf_runner_gets_nothing(void **state)
+{
+	struct house h;
+
+	(void)state;
+	house_open(&h, ONE(""));
+	h.actor.deaf = true;
+	actor_listen(&h, "default");
+	house_dispatch(&h);
+	accept_one(&h, "h", 1);
+	UNTIL(&h, h.actor.fd >= 0);
+	quiet(&h, 50);
+	assert_int_equal(h.actor.start_count, 0);
+	h.actor.deaf = false;
+	actor_hang_up(&h.actor);
+	UNTIL(&h, done_of(&h, "h") == 1);
+	house_close(&h);
+}
+
+static void refusals(void **state)
+{
+	static const int later[] = { WIRE_BUSY, WIRE_ENDING };
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE(""), NULL);
+	for (unsigned i = 0; i < ARRAY_LEN(later); i++) {
+		h.actor.refuse = later[i];
+		accept_one(&h, "h", 1);
+		quiet(&h, 100);
+		assert_int_equal(h.actor.start_count, i);
+		assert_int_equal(view_of(&h, "h").running, 0);
+		h.actor.refuse = 0;
+		UNTIL(&h, done_of(&h, "h") == i + 1);
+		assert_int_equal(attempts_of(&h, i + 1).count, 1);
+	}
+	h.actor.refuse = WIRE_UNKNOWN_HANDLER;
+	accept_one(&h, "h", 1);
+	UNTIL(&h, strstr(view_of(&h, "h").unusable, "does not know this handler"));
+	UNTIL(&h, h.actor.reloads == 1);
+	h.actor.refuse = 0;
+	dispatcher_reload(h.dispatcher, h.site);
+	UNTIL(&h, done_of(&h, "h") == 3);
+	h.actor.refuse = WIRE_ALREADY;          /* it does not, as it turns out: interrupted, run again */
+	accept_one(&h, "h", 1);
+	UNTIL(&h, attempts_of(&h, 4).count == 1);
+	assert_int_equal(attempts_of(&h, 4).results[0], ATTEMPT_INTERRUPTED);
+	h.actor.refuse = 0;
+	UNTIL(&h, done_of(&h, "h") == 4);
+	house_close(&h);
+}
+
+/* A runner that is our child: lost once, lost for good. */
+static void a_lost_child_interrupts_at_once(void **state)
+{
+	struct dispatcher_options o = { .child_fd = -1 };
+	struct house h;
+	struct error err;
+	int sv[2];
+
+	(void)state;
+	house_open(&h, ONE("runner = \"elsewhere\""));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
+	o.loop = h.loop;
+	o.journal = h.journal;
+	o.site = h.site;
+	o.state_directory = h.directory;
+	o.child_fd = sv[0];
+	assert_int_equal(dispatcher_new(&o, &h.dispatcher, &err), 0);
+	h.actor.fd = sv[1];
+	h.actor.answer = keep;
+	assert_true(sd_event_add_io(loop_event(h.loop), &h.actor.talking, sv[1], EPOLLIN, actor_on_talk,
+				    &h.actor) >= 0);
+	wire_begin(&h.actor.m, WIRE_HELLO);
+	(void)wire_put_int(&h.actor.m, WIRE_COUNT, 0);
+	actor_send(&h.actor);
+	accept_one(&h, "h", 1);
+	UNTIL(&h, h.actor.running == 1);
+	actor_crash(&h.actor);
+	UNTIL(&h, attempts_of(&h, 1).count == 1);
+	assert_int_equal(attempts_of(&h, 1).results[0], ATTEMPT_INTERRUPTED);
+	assert_int_equal(view_of(&h, "h").running, 0);
+	house_close(&h);
+}
+
+/* Told of by a runner that outlived our store, or a former daemon's trial: acknowledged unseen. */
+static void results_of_another_world(void **state)
+{
+	static const int64_t events[] = { 4711, -5, 0, 1 };
+	struct house h;
+
+	(void)state;
+	house_open(&h, ONE(""));
+	for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+		struct run *r = calloc(1, sizeof(*r));
+
+		assert_non_null(r);
+		*r = (struct run){ .next = h.actor.runs, .ended = true, .outcome = WIRE_EXITED,
+				   .s = { .event = events[i], .attempt = 1 } };
+		(void)snprintf(r->s.handler, sizeof(r->s.handler), "%s", i == 3 ? "unheard-of" : "h");
+		h.actor.runs = r;
+	}
+	actor_listen(&h, "default");
+	accept_one(&h, "h", 1);
+	house_dispatch(&h);
+	UNTIL(&h, h.actor.acks == 5);
+	assert_null(h.actor.runs);
+	assert_int_equal(done_of(&h, "h"), 1);
+	house_close(&h);
+}
+
+/* ---- the disk ---- */
+
+static rlim_t size_of(const struct house *h, const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", h->directory, name);
+	assert_int_equal(stat(path, &st), 0);
+	return (rlim_t)st.st_size;
+}
+
+/* Files may grow no more: writing fails as on a full disk. */
+static void full(const struct house *h, bool is_full)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = is_full ? size_of(h, "calloutd.db-wal") + 1 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_full_disk_holds_results_until_there_is_room(void **state)
+{
+	struct house h;
+
+	(void)state;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	begin(&h, ONE("concurrency = 2"), keep);
+	accept_many(&h, "h", 1, 4, 4);
+	UNTIL(&h, h.actor.running == 2);
+	quiet(&h, 20);
+	full(&h, true);
+	actor_end(&h.actor, "h", 1, 0);
+	quiet(&h, 300);
+	assert_int_equal(h.actor.acks, 0);      /* not durable: not acknowledged */
+	assert_true(h.actor.start_count <= 3);
+	full(&h, false);
+	dispatcher_store_changed(h.dispatcher);
+	UNTIL(&h, h.actor.acks == 1);
+	h.actor.answer = NULL;
+	for (int64_t id = 1; id <= 4; id++)
+		if (actor_find(&h.actor, "h", id))
+			actor_end(&h.actor, "h", id, 0);
+	UNTIL(&h, done_of(&h, "h") == 4);
+	assert_int_equal(h.actor.start_count, 4);
+	house_close(&h);
+}
+
+/* ---- at any moment ---- */
+
+#define RECORDS 7
+#define EVENTS 400
+
+struct history {
+	unsigned seed;
+	int64_t last[RECORDS];          /* sequence of the last one done, per record */
+	unsigned done;
+	bool quick;                     /* no more failing */
+};
+
+static unsigned dice(struct history *t, unsigned sides)
+{
+	return (unsigned)rand_r(&t->seed) % sides;
+}
+
+/* Of what was done, a record's next must be its very next, and never one again. */
+static void note_done(struct history *t, const struct start *s)
+{
+	int64_t *last = &t->last[s->id - 1];
+
+	if (s->sequence != (*last ? *last + RECORDS : s->id))
+		fail_msg("record %" PRId64 ": %" PRId64 " was done after %" PRId64, s->id, s->sequence, *last);
+	*last = s->sequence;
+	t->done++;
+}
+
+static int by_dice(struct house *h, const struct start *s)
+{
+	struct history *t = h->arg;
+
+	switch (t->quick ? 9 : dice(t, 10)) {
+	case 0:
+		return 1;
+	case 1:
+		return dice(t, 12) ? 2 : EXIT_PAUSE;
+	case 2:
+	case 3:
+	case 4:
+		return KEEP_RUNNING;
+	default:
+		note_done(t, s);
+		return 0;
+	}
+}
+
+static void end_some(struct house *h)
+{
+	struct history *t = h->arg;
+
+	for (struct run *r = h->actor.runs; r; r = r->next) {
+		if (r->ended || (dice(t, 3) && !t->quick))
+			continue;
+		if (t->quick || dice(t, 4)) {
+			note_done(t, &r->s);
+			actor_end_as(&h->actor, r, WIRE_EXITED, 0);
+		} else {
+			actor_end_as(&h->actor, r, WIRE_SIGNALLED, 11);
+		}
+	}
+}
+
+#define RANDOM_CONF                                                                             \
+	ONE("concurrency = 5\n retry = { \"10ms\", \"10ms\", \"20ms\", \"10ms\", \"10ms\", \"10ms\"," \
+	    " \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\" }")
+
+/* The dispatcher goes and comes, connections break; the journal lives on. */
+static void random_restarts_keep_every_order(void **state)
+{
+	struct history t = { .seed = (unsigned)clock_now_ms() };
+	struct house h;
+	int64_t end = clock_mono_ms() + 4 * DEADLINE_MS;
+
+	(void)state;
+	print_message("seed %u\n", t.seed);
+	begin(&h, RANDOM_CONF, by_dice);
+	h.arg = &t;
+	accept_many(&h, "h", 1, RECORDS, EVENTS / 2 / RECORDS * RECORDS);
+	while (t.done < h.events || h.events < EVENTS / RECORDS * RECORDS) {
+		assert_true(clock_mono_ms() < end);
+		switch (dice(&t, 90)) {
+		case 0:
+			h.dispatcher = dispatcher_free(h.dispatcher);
+			house_dispatch(&h);
+			break;
+		case 1:
+			actor_hang_up(&h.actor);
+			break;
+		case 2:
+			(void)dispatcher_release(h.dispatcher, "h");
+			break;
+		case 3 ... 12:
+			if (h.events < EVENTS / RECORDS * RECORDS)
+				accept_many(&h, "h", 1, RECORDS, RECORDS);
+			break;
+		default:
+			end_some(&h);
+		}
+		t.quick = h.events >= EVENTS / RECORDS * RECORDS && t.done > h.events - 50;
+		turn(&h);
+	}
+	UNTIL(&h, done_of(&h, "h") == t.done);
+	house_close(&h);
+}
+
+/* ---- killed ---- */
+
+/* A daemon in a process of its own, until it is killed. */
+static void daemon_life(struct house *parent)
+{
+	struct house h = *parent;
+
+	h.loop = NULL;
+	if (loop_new(&h.loop) < 0)
+		_exit(3);
+	house_open_journal(&h);
+	house_dispatch(&h);
+	(void)loop_run(h.loop);
+	_exit(4);
+}
+
+static pid_t spawn_daemon(struct house *h)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		daemon_life(h);
+	return pid;
+}
+
+static void kill_daemon(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+static void killed_at_any_instruction(void **state)
+{
+	struct history t = { .seed = (unsigned)clock_now_ms() };
+	struct house h;
+	int64_t end;
+	unsigned kills = 0;
+	pid_t pid;
+
+	(void)state;
+	print_message("seed %u\n", t.seed);
+	house_open(&h, RANDOM_CONF);
+	h.arg = &t;
+	h.actor.answer = by_dice;
+	accept_many(&h, "h", 1, RECORDS, EVENTS / RECORDS * RECORDS);
+	h.journal = journal_stop(h.journal);
+	actor_listen(&h, "default");
+	end = clock_mono_ms() + 6 * DEADLINE_MS;
+	while (t.done < h.events) {
+		int64_t until = clock_mono_ms() + 10 + dice(&t, 150);
+
+		pid = spawn_daemon(&h);
+		while (clock_mono_ms() < until && t.done < h.events) {
+			assert_true(clock_mono_ms() < end);
+			t.quick = t.done > h.events - 50;
+			end_some(&h);
+			turn(&h);
+		}
+		kill_daemon(pid);
+		kills++;
+	}
+	print_message("%u kills\n", kills);
+	assert_true(kills > 3);
+	UNTIL(&h, h.actor.fd < 0);
+	house_open_journal(&h);
+	house_dispatch(&h);
+	UNTIL(&h, done_of(&h, "h") == t.done);
+	UNTIL(&h, !h.actor.runs);
+	house_close(&h);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_runs_goes_on_through_a_restart),
+		cmocka_unit_test(a_result_waits_for_the_daemon),
+		cmocka_unit_test(a_result_told_again_is_not_counted_twice),
+		cmocka_unit_test(a_crashed_runner_interrupts_and_uses_no_attempt_up),
+		cmocka_unit_test(a_stopped_attempt_is_run_again),
+		cmocka_unit_test(a_lost_connection_interrupts_nothing),
+		cmocka_unit_test(an_absent_runner_is_waited_for),
+		cmocka_unit_test(a_deaf_runner_gets_nothing),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(a_lost_child_interrupts_at_once),
+		cmocka_unit_test(results_of_another_world),
+		cmocka_unit_test(a_full_disk_holds_results_until_there_is_room),
+		cmocka_unit_test(random_restarts_keep_every_order),
+		cmocka_unit_test(killed_at_any_instruction),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
