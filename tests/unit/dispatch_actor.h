@@ -32,7 +32,7 @@
 #include "dispatch/link.h"
 #include "dispatch/outcome.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 30000
 #define KEEP_RUNNING (-1)               /* an answer: none yet; end it with actor_end() */
 #define STARTS_MAX 300000
 #define DAY_MS 86400000LL
