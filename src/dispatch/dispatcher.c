@@ -382,11 +382,11 @@ struct dispatcher *dispatcher_free(struct dispatcher *d)
 	if (!d)
 		return NULL;
 	trials_end(d);
-	if (d->post)
-		post_close(d->post);
 	d->mail = sd_event_source_disable_unref(d->mail);
 	d->again = sd_event_source_disable_unref(d->again);
 	d->timer = sd_event_source_disable_unref(d->timer);
+	if (d->post)
+		post_close(d->post);    /* from here on the journal's thread may close its descriptor */
 	while (d->lanes) {
 		struct lane *l = d->lanes;
 
