@@ -43,6 +43,12 @@ struct dispatcher *dispatcher_free(struct dispatcher *d);
 AUTO_DEFINE(dispatcher, struct dispatcher *, dispatcher_free)
 
 /*
+ * The child runner was started again: the new socketpair to it. Taken over. What ran in the
+ * old one is recorded as interrupted and run again. 0 or -errno.
+ */
+int dispatcher_child(struct dispatcher *d, int child_fd);
+
+/*
  * Something was stored, settled, put back or dropped: look again soon, also at what was read
  * ahead (at most ten times a second). Any thread, coalesced, cheap.
  */

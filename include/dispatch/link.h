@@ -48,12 +48,18 @@ struct link_callbacks {
 
 /*
  * path: the runner's socket; or fd >= 0: a connected socketpair (taken over; path is
- * then only a name, and a lost connection stays lost). name is copied.
+ * then only a name, and a lost connection stays lost until link_adopt()). name is copied.
  */
 int link_new(sd_event *e, const char *name, const char *path, int fd,
 	     const struct link_callbacks *cb, struct link **ret);
 struct link *link_free(struct link *l);
 AUTO_DEFINE(link, struct link *, link_free)
+
+/*
+ * Another socketpair, to the runner that was started in place of one that ended. Taken over
+ * (closed on failure too); what is still connected is lost first. 0 or -errno.
+ */
+int link_adopt(struct link *l, int fd);
 
 /* Somebody wants to run something: connect if not connected. Idempotent, cheap. */
 void link_want(struct link *l);

@@ -49,7 +49,10 @@ struct journal_options {
 	void *arg;
 };
 
-/* Opens the store on the calling thread first, so that a good start is known before listening. */
+/*
+ * Opens the store on the calling thread first, so that a good start is known before listening; a
+ * store that cannot be opened is no failure of this, but journal_status() says so.
+ */
 int journal_start(const struct journal_options *o, struct journal **ret_journal, struct error *err);
 
 /* Finish every job queued, checkpoint, close the store, join. */
@@ -70,7 +73,9 @@ void journal_limits_set(struct journal *j, const struct journal_limits *l);
 struct journal_status {
 	bool broken;                    /* the store is not open */
 	bool full;                      /* !journal_room() */
-	char sentence[512];             /* why, and what to do; "" if all is well */
+	/* Why, and what to do; "" if all is well. An open store with room that failed to write has one
+	 * too, until writing succeeds again (tried every 5 s). */
+	char sentence[512];
 	uint64_t groups, jobs;          /* committed so far */
 	uint64_t queued;
 	int64_t heartbeat_ms;           /* CLOCK_MONOTONIC of the last sign of life; while idle: INT64_MAX */
@@ -79,7 +84,8 @@ void journal_status(struct journal *j, struct journal_status *ret);
 
 /*
  * The watchdog's question: put an empty job through? No: false when jobs have waited
- * for more than limit_ms without the thread taking any. Any thread.
+ * for more than limit_ms without the thread taking any, or it has been busy with one group
+ * for so long. Any thread.
  */
 bool journal_alive(struct journal *j, int64_t limit_ms);
 

@@ -21,7 +21,7 @@
  *
  * Errors: 0 or -errno: -ENOSPC disk or quota full, -EROFS, -EIO (write or read
  * failed), -EUCLEAN the database is damaged, -EBUSY locked by another process,
- * -ENOENT no such row, -ENOMEM. STORE_FATAL (-ENOTRECOVERABLE): an fsync failed:
+ * -EOPNOTSUPP tables of another version, -ENOENT no such row, -ENOMEM. STORE_FATAL (-ENOTRECOVERABLE): an fsync failed:
  * nobody knows what is on disk; the process must end and reopen.
  */
 #ifndef CALLOUTD_STORE_STORE_H
@@ -174,7 +174,7 @@ struct settle {
 	enum delivery_state state;      /* DONE, FAILED, DROPPED; or PARKED to wait until due_ms */
 	unsigned attempts;              /* used up so far, this one included if it counts */
 	int64_t due_ms;
-	int64_t low_water;              /* the handler's mark: all events below are settled or parked; 0: keep */
+	int64_t low_water;              /* the handler's mark: all events below are settled or parked; only moves up; 0: keep */
 	int64_t now_ms;
 };
 
@@ -182,16 +182,26 @@ struct settle {
  * Record it and, when the delivery leaves the way (DONE, FAILED, DROPPED), make the
  * record's next blocked delivery of this handler due now. *ret_behind: deliveries of
  * this record are still parked for this handler (so that later ones must queue up
- * behind them). Settling what is already settled changes nothing but the attempt row.
+ * behind them). Settling what is already settled changes nothing but the attempt row; an
+ * attempt that is recorded already (equal number and started_ms: told again by a runner that
+ * was not acknowledged) changes nothing at all. Of one delivery the last 100 attempts are kept.
+ * The record is looked up by the event; t->record is not needed.
+ * With PARKED, later deliveries of the record that were due are blocked behind this one.
  */
 int store_settle(struct store *s, const struct settle *t, bool *ret_behind);
 
-/* Park waiting deliveries behind their record's head (PARK_BLOCKED), in event order. */
+/*
+ * Park waiting deliveries behind their record's head (PARK_BLOCKED), in event order. One whose
+ * head was settled meanwhile (no earlier one of the record is waiting or parked any more) is
+ * parked due now instead: look at reader_next_due() afterwards. So it does not matter
+ * whether parking and the head's settling reach the journal in this order or the other.
+ * What is no longer waiting (dropped, parked already) is passed over.
+ */
 struct delivery_ref {
 	int64_t event;
 	char record[CALLOUT_RECORD_MAX];
 	unsigned attempts;      /* used up so far */
-	bool behind;            /* the record has parked deliveries */
+	bool behind;            /* an earlier delivery of the record is parked */
 	bool late;              /* put back by the operator after a newer event had been handled */
 	int64_t due_ms;         /* of a parked one */
 };
@@ -238,7 +248,10 @@ int store_retry(struct store *s, const struct delivery_filter *f, int64_t now_ms
 		unsigned *ret_count);
 /* How many the last store_retry() passed over. */
 unsigned store_skipped(const struct store *s);
-/* Drop waiting and failed deliveries that match and are not in `running`. As above. */
+/*
+ * Drop waiting and failed deliveries that match and are not in `running`. As above; the next of a
+ * record becomes due, the handler's mark moves past what waits no more.
+ */
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
 
@@ -260,6 +273,7 @@ int store_prune(struct store *s, const struct retention *r, unsigned *ret_pruned
 
 /* ---- reading ---- */
 
+/* Beside a running writer or on a stopped store, in a directory that may be read-only. */
 int reader_open(const char *directory, struct reader **ret_reader, struct error *err);
 struct reader *reader_close(struct reader *r);
 AUTO_DEFINE(reader, struct reader *, reader_close)
@@ -316,7 +330,8 @@ struct event_filter {
 	unsigned limit;                 /* 1..1000 */
 };
 /* Calls fn for each, newest first (ascending with `after`); at most 100,000 rows are looked at: *ret_next
- * is the id to go on `before` (or `after`), 0 at the end. fn must not keep the pointer. */
+ * is the id to go on `before` (or `after`), 0 at the end. fn must not keep the pointer; anything but 0
+ * from it ends the walk and is returned (so with deliveries and attempts below). */
 int reader_events(struct reader *r, const struct event_filter *f,
 		  int (*fn)(void *arg, const struct event *e), void *arg, int64_t *ret_next);
 

@@ -24,8 +24,9 @@
  *   before anything is started. (dispatcher_wake() may take its time: a release that follows
  *   at once would find dropped deliveries in the window.)
  *
- * Retrying needs no such care: it touches settled deliveries only. One that fails again at once
- * may be put back by a later round; rounds are bounded, and "more" says that they were not enough.
+ * Retrying needs no such care: it touches settled deliveries only. All rounds have the moment the
+ * request began, and what was settled after it is not put back: nothing is put back twice. Rounds are
+ * bounded all the same; "more" says that they were not enough.
  *
  * Holding and releasing takes effect in the dispatcher at once, which writes it later. So that our
  * answer means stored, we write what is in force now; the journal's order makes it newer than
@@ -64,7 +65,9 @@ struct change {
 	char handler[CALLOUT_NAME_MAX + 1];
 	struct delivery_key *running;
 	size_t running_count;
+	int64_t now_ms;                 /* when it began */
 	unsigned changed;               /* by this round */
+	unsigned skipped;               /* in this round: their content has been removed */
 	unsigned rounds;
 	uint64_t count;                 /* by all of them */
 	int result;
@@ -91,8 +94,13 @@ static void finish_failed(struct change *c, int result)
 	struct answer a = { .status = 0 };
 	struct journal_status store;
 
-	if (result == -ENOENT) {
-		answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", c->handler);
+	if (result == -ENOENT || result == -ENODATA) {
+		if (result == -ENOENT)
+			answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", c->handler);
+		else
+			answer_error(&a, MHD_HTTP_GONE, "the content of event %lld was removed after "
+				     "its time: nothing is left to run a handler on",
+				     (long long)c->filter.event);
 		finish(c, &a);
 		return;
 	}
@@ -122,6 +130,8 @@ static void finish_done(struct change *c)
 	writer_object(&w, NULL);
 	if (c->verb->rounds) {
 		writer_uint(&w, "count", c->count);
+		if (c->skipped)
+			writer_uint(&w, "skipped", c->skipped);
 		if (c->changed)
 			writer_bool(&w, "more", true);
 		request_log(c, c->filter.event, handler, "%s: %llu deliveries%s", c->verb->name,
@@ -213,6 +223,7 @@ static struct change *change_new(struct request *q, const struct verb *verb)
 	c->journal = q->admin->journal;
 	c->dispatcher = q->admin->dispatcher;
 	c->uid = q->uid;
+	c->now_ms = clock_now_ms();
 	c->until_ms = asks->until_ms;
 	memcpy(c->handler, q->match.name[0] ? q->match.name : asks->handler, sizeof(c->handler));
 	c->filter = (struct delivery_filter){
@@ -271,7 +282,10 @@ static int find_handler(struct change *c)
 
 static int apply_retry(struct store *s, struct change *c)
 {
-	return store_retry(s, &c->filter, clock_now_ms(), &c->changed);
+	int r = store_retry(s, &c->filter, c->now_ms, &c->changed);
+
+	c->skipped = store_skipped(s);
+	return r;
 }
 
 static int start_drop(struct change *c)
@@ -288,7 +302,7 @@ static int start_drop(struct change *c)
 
 static int apply_drop(struct store *s, struct change *c)
 {
-	return store_drop(s, &c->filter, clock_now_ms(), c->running, c->running_count, &c->changed);
+	return store_drop(s, &c->filter, c->now_ms, c->running, c->running_count, &c->changed);
 }
 
 /* An event that is named must be there. */

@@ -125,9 +125,12 @@ static void normalise(struct question *q)
 
 static struct event_filter filter_of(const struct question *q)
 {
+	/* To the store 0 means that no "after" is wanted; events are numbered from 1. */
+	int64_t after = asked(q, ASKS(AFTER)) && q->after == 0 ? -1 : q->after;
+
 	return (struct event_filter){
 		.before = q->before,
-		.after = q->after,
+		.after = after,
 		.since_ms = q->since_ms,
 		.until_ms = q->until_ms,
 		.webhook = text_if(q, ASKS(WEBHOOK), q->webhook),

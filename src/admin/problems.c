@@ -51,13 +51,22 @@ static void add_handler(struct list *l, const struct handler_view *h)
 	}
 }
 
+static bool has_runner(const struct picture *p, const char *name)
+{
+	for (size_t i = 0; i < p->runner_count; i++)
+		if (strcmp(p->runners[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A runner that is our child runs everything, under a name of its own. */
 static bool anything_waits(const struct picture *p, const char *runner)
 {
 	for (size_t i = 0; i < p->handler_count; i++) {
 		const struct handler_view *h = &p->handlers[i];
 
-		if (h->configured && !h->unusable[0] && !h->state.held &&
-		    strcmp(h->runner, runner) == 0 && handler_waiting(h))
+		if (h->configured && !h->unusable[0] && !h->state.held && handler_waiting(h) &&
+		    (strcmp(h->runner, runner) == 0 || !has_runner(p, h->runner)))
 			return true;
 	}
 	return false;

@@ -102,6 +102,7 @@ static void *writer(void *arg)
 	struct log *g = arg;
 	struct line *all;
 
+	(void)pthread_setname_np(pthread_self(), "log");
 	while ((all = take_all(g)) != NULL) {
 		while (all) {
 			struct line *l = all;
@@ -192,7 +193,7 @@ void log_close(int64_t deadline_ms)
 	(void)pthread_cond_signal(&g->wake);
 	(void)pthread_mutex_unlock(&g->mutex);
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	(void)clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += deadline_ms / 1000;
 	until.tv_nsec += deadline_ms % 1000 * 1000000;
 	if (until.tv_nsec >= 1000000000) {
@@ -200,7 +201,7 @@ void log_close(int64_t deadline_ms)
 		until.tv_nsec -= 1000000000;
 	}
 	/* A stalled journald holds the thread; the process ends without it. */
-	if (pthread_clockjoin_np(g->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+	if (pthread_timedjoin_np(g->thread, NULL, &until) != 0) {
 		set_state(g, STATE_STUCK);
 		(void)pthread_detach(g->thread);
 		return;

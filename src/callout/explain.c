@@ -16,6 +16,7 @@
 #include "explain_private.h"
 
 #define BOM "\xef\xbb\xbf"
+#define GROWTH_MAX (32UL * 1024 * 1024) /* bytes a form may be longer than the body */
 
 /* ---- the body as it may have been when it was signed ---- */
 
@@ -297,7 +298,7 @@ static void tell_form(struct explanation *e, const struct form *f, enum signatur
 static int search_forms(struct search *s, const struct body *here)
 {
 	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-		AUTO(buf) struct buf bytes = BUF_INIT(here->len * 40 + 4096);
+		AUTO(buf) struct buf bytes = BUF_INIT(here->len + GROWTH_MAX);
 		enum signature_form form = SIGNATURE_RAW;
 		int r;
 

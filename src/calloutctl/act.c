@@ -83,8 +83,8 @@ static void print_counts(struct ctl *ctl)
 		return;
 	while (json_next_element(&list, &c, &h))
 		if (member_is(&h, "handler", ctl->option[OPT_HANDLER]))
-			printf("Handler %s has %" PRId64 " waiting and %" PRId64 " failed.\n", ctl->option[OPT_HANDLER],
-			       member_number(&h, "waiting"), member_number(&h, "failed"));
+			fprintf(stderr, "Handler %s has %" PRId64 " waiting and %" PRId64 " failed.\n",
+				ctl->option[OPT_HANDLER], member_number(&h, "waiting"), member_number(&h, "failed"));
 }
 
 /* A question before many deliveries go; without a terminal only --yes answers it. */
@@ -94,12 +94,11 @@ static enum exit_status confirm(struct ctl *ctl)
 
 	if (ctl->arg_count || ctl->option[OPT_YES])
 		return CTL_OK;
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return misused(ctl, "this may drop many deliveries: say --yes where nobody can be asked");
 	print_counts(ctl);
-	printf("Drop what %s%s? [y/N] ", ctl->option[OPT_FAILED] ? "has failed" : "waits and has failed",
-	       ctl->option[OPT_SINCE] ? " since then" : "");
-	fflush(stdout);
+	fprintf(stderr, "Drop what %s%s? [y/N] ", ctl->option[OPT_FAILED] ? "has failed" : "waits and has failed",
+		ctl->option[OPT_SINCE] ? " and was received since then" : "");
 	if (!fgets(answer, sizeof(answer), stdin) || (*answer != 'y' && *answer != 'Y'))
 		return complain(CTL_NO, "nothing was dropped");
 	return CTL_OK;

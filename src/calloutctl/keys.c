@@ -49,24 +49,30 @@ enum exit_status keys_of_file(const char *path, struct keys *ret)
 	return CTL_OK;
 }
 
-/* The first secret signs, so it must be there; of the others verify takes what there is. */
 enum exit_status keys_of_webhook(const struct conf_webhook *w, struct keys *ret)
+{
+	struct secret *secret;
+
+	if (load(w->secrets.items[0], &secret) < 0)
+		return CTL_NO;
+	keys_add(ret, secret, w->title, 1);
+	return CTL_OK;
+}
+
+static void add_all(const struct conf_webhook *w, struct keys *ret)
 {
 	for (size_t i = 0; i < w->secrets.count; i++) {
 		struct secret *secret;
 
 		if (load(w->secrets.items[i], &secret) == 0)
 			keys_add(ret, secret, w->title, (unsigned)i + 1);
-		else if (i == 0)
-			return CTL_NO;
 	}
-	return CTL_OK;
 }
 
 enum exit_status keys_of_all(const struct conf *c, struct keys *ret)
 {
 	for (size_t i = 0; i < c->webhook_count; i++)
-		(void)keys_of_webhook(&c->webhooks[i], ret);
+		add_all(&c->webhooks[i], ret);
 	if (!ret->count)
 		return complain(CTL_NO, "no webhook's secret could be read");
 	return CTL_OK;

@@ -262,8 +262,9 @@ static inline void auto_keys(struct keys *k)
 	keys_free(k);
 }
 enum exit_status keys_of_file(const char *path, struct keys *ret);
+/* The webhook's first one, which signs. */
 enum exit_status keys_of_webhook(const struct conf_webhook *w, struct keys *ret);
-/* Every webhook's; those that cannot be read are said and left out. */
+/* All of every webhook; those that cannot be read are said and left out. */
 enum exit_status keys_of_all(const struct conf *c, struct keys *ret);
 /* The header's value, made with the first of them. */
 enum exit_status sign_body(const struct keys *keys, const void *body, size_t len,

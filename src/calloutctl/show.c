@@ -131,7 +131,7 @@ static char *next_text(const struct json_value *d)
 
 static void print_deliveries(const struct ctl *ctl, const struct json_value *e)
 {
-	static const char *const heads[] = { "HANDLER", "STATE", ">ATTEMPTS", "", NULL };
+	static const char *const heads[] = { "HANDLER", "STATE", ">ATTEMPTS", "WHEN", NULL };
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, d;
 	struct table t;

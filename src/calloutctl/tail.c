@@ -21,10 +21,10 @@ struct tail {
 	bool silent;            /* the daemon does not answer, and that has been said */
 };
 
-/* True when asked to end. */
-static bool pause_until_next(const sigset_t *end)
+/* Wait, unless there is more to fetch. True when asked to end. */
+static bool pause_until_next(const sigset_t *end, bool more)
 {
-	const struct timespec wait = { .tv_nsec = INTERVAL_MS * 1000000L };
+	const struct timespec wait = { .tv_nsec = more ? 0 : INTERVAL_MS * 1000000L };
 	int sig;
 
 	do
@@ -149,10 +149,7 @@ enum exit_status cmd_tail(struct ctl *ctl)
 	sigaddset(&end, SIGTERM);
 	(void)sigprocmask(SIG_BLOCK, &end, NULL);
 	status = begin(&t);
-	while (status == CTL_OK) {
-		if (!more && pause_until_next(&end))
-			break;
+	while (status == CTL_OK && !pause_until_next(&end, more))
 		status = ask(&t, &more);
-	}
 	return status;
 }

@@ -238,7 +238,7 @@ static int run(struct program *p, const struct runner_options *options, struct e
 	(void)sd_notify(0, "READY=1\nSTATUS=ready to run handlers");
 	log_info(NULL, "calloutd-runner " CALLOUTD_VERSION ": ready, home '%s'", o.home);
 	r = loop_run(p->loop);
-	return r < 0 ? error_set(err, -r, "%s", strerror(-r)) : 0;
+	return r < 0 ? error_set(err, -r, "the daemon's side of the stream: %s", strerror(-r)) : 0;
 }
 
 static int serve(const struct settings *s)
@@ -264,7 +264,8 @@ static int serve(const struct settings *s)
 	if (r == 0)
 		r = run(&p, &o, &err);
 	if (r < 0) {
-		log_err(NULL, "ended: %s", err.text[0] ? err.text : strerror(-r));
+		log_err(NULL, "%s: %s", p.runner ? "ended" : "cannot start",
+			err.text[0] ? err.text : strerror(-r));
 		(void)sd_notifyf(0, "STATUS=%s\nERRNO=%d", err.text, -r);
 	} else {
 		log_info(NULL, "stopped");

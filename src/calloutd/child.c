@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -34,14 +35,53 @@ static int runner_path(char *dst, size_t cap)
 	return access(dst, X_OK) == 0 ? 0 : -errno;
 }
 
+/* Our environment without what systemd meant for us alone. */
+static char **environment_for_child(void)
+{
+	static const char *const ours[] = {
+		"NOTIFY_SOCKET=", "WATCHDOG_USEC=", "WATCHDOG_PID=", "LISTEN_FDS=", "LISTEN_PID=",
+		"LISTEN_FDNAMES=", "CREDENTIALS_DIRECTORY=",
+	};
+	size_t count = 0, n = 0;
+	char **copy;
+
+	while (environ[count])
+		count++;
+	copy = calloc(count + 1, sizeof(char *));
+	for (size_t i = 0; copy && i < count; i++) {
+		bool keep = true;
+
+		for (size_t k = 0; k < ARRAY_LEN(ours); k++)
+			keep = keep && strncmp(environ[i], ours[k], strlen(ours[k])) != 0;
+		if (keep)
+			copy[n++] = environ[i];
+	}
+	return copy;
+}
+
+/* Its own group: a Ctrl-C in a terminal is for us; the runner hears of it from us. */
+static void set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t set;
+
+	(void)posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+				       POSIX_SPAWN_SETPGROUP);
+	sigemptyset(&set);
+	(void)posix_spawnattr_setsigmask(attributes, &set);
+	sigaddset(&set, SIGPIPE);
+	(void)posix_spawnattr_setsigdefault(attributes, &set);
+	(void)posix_spawnattr_setpgroup(attributes, 0);
+}
+
 static int spawn(const char *path, char *const argv[], int stream, pid_t *ret_pid)
 {
+	AUTO(free) char **environment = environment_for_child();
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	sigset_t none;
 	int r;
 
-	sigemptyset(&none);
+	if (!environment)
+		return -ENOMEM;
 	r = posix_spawn_file_actions_init(&actions);
 	if (r != 0)
 		return -r;
@@ -50,13 +90,10 @@ static int spawn(const char *path, char *const argv[], int stream, pid_t *ret_pi
 		(void)posix_spawn_file_actions_destroy(&actions);
 		return -r;
 	}
-	/* Its own group: a Ctrl-C in a terminal is for us; the runner hears by the stream's end. */
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setpgroup(&attributes, 0);
+	set_attributes(&attributes);
 	r = posix_spawn_file_actions_adddup2(&actions, stream, CHILD_STREAM_FD);
 	if (r == 0)
-		r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
+		r = posix_spawn(ret_pid, path, &actions, &attributes, argv, environment);
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return -r;
@@ -77,7 +114,8 @@ static int move_away(int fd)
 int child_start(struct daemon *d, struct error *err)
 {
 	char path[PATH_MAX], home[PATH_MAX + 16], stream[16];
-	const char *conf = access(d->last_good, R_OK) == 0 ? d->last_good : d->conf_path;
+	/* The same as we: handlers of a broken file are nobody's. */
+	const char *conf = d->disk_in_force ? d->conf_path : d->last_good;
 	char *argv[] = { path, (char[]){ "--config" }, strdupa(conf), (char[]){ "--home" }, home,
 			 (char[]){ "--stream" }, stream, NULL };
 	int pair[2];
@@ -103,17 +141,44 @@ int child_start(struct daemon *d, struct error *err)
 	return 0;
 }
 
-/* The stream is closed by now, so the runner ends its handlers and itself. */
+static int on_limit(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)s;
+	(void)usec;
+	log_warn(NULL, "calloutd-runner did not end in time: killed");
+	if (d->child > 0)
+		(void)kill(d->child, SIGKILL);
+	return 0;
+}
+
+bool child_end(struct daemon *d)
+{
+	if (d->child <= 0 || !d->child_source)
+		return false;
+	if (d->child_limit) {
+		(void)kill(d->child, SIGKILL);
+		return true;
+	}
+	(void)kill(d->child, SIGTERM);
+	return sd_event_add_time_relative(loop_event(d->loop), &d->child_limit, CLOCK_MONOTONIC,
+					  CHILD_END_MS * UINT64_C(1000), 0, on_limit, d) >= 0;
+}
+
+/* After child_end() there is nobody left; after a failed start there may be. */
 void child_stop(struct daemon *d)
 {
 	int64_t until = clock_mono_ms() + CHILD_END_MS;
 	int status;
 
+	d->child_limit = sd_event_source_disable_unref(d->child_limit);
 	d->child_source = sd_event_source_disable_unref(d->child_source);
 	if (d->child_fd >= 0)
 		(void)close(TAKE_FD(d->child_fd));
 	if (d->child <= 0)
 		return;
+	(void)kill(d->child, SIGTERM);
 	while (waitpid(d->child, &status, WNOHANG) == 0) {
 		if (clock_mono_ms() > until) {
 			log_warn(NULL, "calloutd-runner did not end in time: killed");

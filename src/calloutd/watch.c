@@ -19,7 +19,11 @@ static int on_end(sd_event_source *s, const struct signalfd_siginfo *si, void *a
 
 	(void)s;
 	log_info(NULL, "stopping: %s", strsignal((int)si->ssi_signo));
-	loop_quit(d->loop, 0);
+	(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	d->ending = true;
+	/* While handlers end, callouts are still answered and their ends written down. */
+	if (!child_end(d))
+		loop_quit(d->loop, 0);
 	return 0;
 }
 
@@ -91,9 +95,13 @@ static int on_child(sd_event_source *s, const siginfo_t *si, void *arg)
 	struct daemon *d = arg;
 
 	(void)s;
+	d->child = 0;
+	if (d->ending) {
+		loop_quit(d->loop, 0);
+		return 0;
+	}
 	log_err(NULL, "calloutd-runner ended (%s %d): stopping, since nothing could run handlers",
 		si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status);
-	d->child = 0;
 	loop_quit(d->loop, -ECHILD);
 	return 0;
 }

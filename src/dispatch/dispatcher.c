@@ -409,6 +409,22 @@ struct dispatcher *dispatcher_free(struct dispatcher *d)
 	return NULL;
 }
 
+int dispatcher_child(struct dispatcher *d, int child_fd)
+{
+	AUTO(fd) int fd = child_fd;
+
+	if (!d->has_child || fd < 0)
+		return -EINVAL;
+	dispatch_soon(d);
+	if (d->peers)
+		return link_adopt(d->peers->link, TAKE_FD(fd));
+	/* No handler has asked for it yet: it is adopted with the first. */
+	if (d->child_fd >= 0)
+		(void)close(d->child_fd);
+	d->child_fd = TAKE_FD(fd);
+	return 0;
+}
+
 void dispatcher_wake(struct dispatcher *d)
 {
 	post_wake(d->post);

@@ -317,10 +317,13 @@ bool lane_choose(struct lane *l, const struct moment *now, struct choice *ret)
 
 void lane_remove(struct lane *l, const struct choice *c)
 {
+	int64_t event = c->slot->ref.event;
+
 	if (c->from_due)
 		take_out(l->due, &l->due_count, (size_t)(c->slot - l->due));
 	else
 		take_out(l->window, &l->window_count, (size_t)(c->slot - l->window));
+	lane_forget(l, event);          /* read once more, just before it was parked */
 	if (l->due_count == 0 && c->from_due)
 		l->due_stale = true;
 	l->due_first = !c->from_due;

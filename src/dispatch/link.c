@@ -545,6 +545,19 @@ struct link *link_free(struct link *l)
 	return NULL;
 }
 
+int link_adopt(struct link *l, int fd)
+{
+	AUTO(fd) int own = fd;
+	int r;
+
+	if (l->phase != PHASE_IDLE)
+		lose(l, "another runner was started in its place");
+	r = adopt(l, own);
+	if (r == 0)
+		(void)TAKE_FD(own);
+	return r;
+}
+
 void link_want(struct link *l)
 {
 	int enabled = SD_EVENT_OFF;

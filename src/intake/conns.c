@@ -52,8 +52,12 @@ bool conns_room(struct conns *c)
 	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
 	(void)pthread_mutex_lock(&c->lock);
 	room = c->count < c->max;
-	if (!room)
+	if (room) {
+		c->arriving++;
+		c->arrived_ms = clock_mono_ms();
+	} else {
 		c->refused++;
+	}
 	(void)pthread_mutex_unlock(&c->lock);
 	return room;
 }
@@ -116,6 +120,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener,
 		c->oldest = conn;
 	c->newest = conn;
 	c->count++;
+	c->arriving -= c->arriving > 0;
 	make_room(c, conn);
 	wake = c->asleep;
 	c->asleep = false;
@@ -258,9 +263,10 @@ static bool is_quiet(const struct conn *conn, int64_t now_ms)
 
 bool conns_quiet(struct conns *c, int64_t now_ms)
 {
-	bool quiet = true;
+	bool quiet;
 
 	(void)pthread_mutex_lock(&c->lock);
+	quiet = !c->arriving || now_ms - c->arrived_ms > GRACE_MS;
 	for (struct conn *conn = c->oldest; quiet && conn; conn = conn->next)
 		quiet = is_quiet(conn, now_ms);
 	(void)pthread_mutex_unlock(&c->lock);

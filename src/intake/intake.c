@@ -216,16 +216,19 @@ static void pause_a_moment(void)
 	(void)nanosleep(&step, NULL);
 }
 
-/* Until nobody has a request begun or a first one on its way. */
+/*
+ * Until nobody has a request begun or a first one on its way: seen twice, since libmicrohttpd may be
+ * between accept() and telling us.
+ */
 static void wait_until_quiet(struct intake *in, int64_t until_ms)
 {
-	for (;;) {
+	for (unsigned quiet = 0; quiet < 2; pause_a_moment()) {
 		int64_t now_ms = clock_mono_ms();
 
-		(void)conns_sweep(&in->conns, now_ms);
-		if (conns_quiet(&in->conns, now_ms) || now_ms >= until_ms)
+		if (now_ms >= until_ms)
 			return;
-		pause_a_moment();
+		(void)conns_sweep(&in->conns, now_ms);
+		quiet = conns_quiet(&in->conns, now_ms) ? quiet + 1 : 0;
 	}
 }
 

@@ -118,6 +118,8 @@ struct conns {
 	int64_t request_timeout_ms;
 	bool asleep;                    /* nobody will sweep until wake_fd fires */
 	int wake_fd;
+	unsigned arriving;              /* let in, and not in the list yet */
+	int64_t arrived_ms;             /* when the last one was let in */
 	uint64_t evicted, timed_out, refused;
 	_Atomic uint64_t accepts;       /* attempts, for intake_alive() */
 };
@@ -150,7 +152,7 @@ struct view {
 	const struct conf *conf;        /* the site's */
 	struct proxies *proxies;
 	struct tally *nowhere;          /* requests to no webhook's path */
-	struct tally *tallies[];        /* by hook's index */
+	struct tally *tallies[CONF_WEBHOOKS_MAX];       /* by hook's index */
 };
 
 int view_new(struct site *site, struct tallies *tallies, struct view **ret, struct error *err);

@@ -103,17 +103,18 @@ static int read_block(const char *text, struct block *ret, struct error *err)
 
 int proxies_new(const struct conf_list *blocks, struct proxies **ret, struct error *err)
 {
-	AUTO(proxies) struct proxies *p = calloc(1, sizeof(*p) + blocks->count * sizeof(p->blocks[0]));
+	struct proxies *p = calloc(1, sizeof(*p) + blocks->count * sizeof(p->blocks[0]));
+	int r = 0;
 
 	if (!p)
 		return error_set(err, ENOMEM, "out of memory");
-	for (; p->count < blocks->count; p->count++) {
-		int r = read_block(blocks->items[p->count], &p->blocks[p->count], err);
-
-		if (r < 0)
-			return r;
+	for (; r == 0 && p->count < blocks->count; p->count++)
+		r = read_block(blocks->items[p->count], &p->blocks[p->count], err);
+	if (r < 0) {
+		(void)proxies_free(p);
+		return r;
 	}
-	*ret = TAKE(p);
+	*ret = p;
 	return 0;
 }
 

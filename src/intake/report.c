@@ -1,4 +1,5 @@
 /* report.c - a verdict's answer, its log line and its counter. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,8 +112,9 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 		(void)snprintf(dst, cap, "another unverified notice of deactivation within a minute: not stored again");
 		break;
 	case VERDICT_UNAVAILABLE:
-		(void)snprintf(dst, cap, "not stored, answered 503: %s%s%s", q->detail ? q->detail : "",
-			       q->detail ? ": " : "", strerror(-q->result));
+		(void)snprintf(dst, cap, "not stored, answered 503: %s",
+			       q->result == -EAGAIN ? "more waits for the journal than may" :
+			       q->result == -ESHUTDOWN ? "stopping" : strerror(-q->result));
 		break;
 	default:
 		(void)snprintf(dst, cap, "refused with %u: %s", rows[q->verdict].status,

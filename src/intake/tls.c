@@ -40,7 +40,6 @@ static struct pair *pair_free(struct pair *p)
 	}
 	return NULL;
 }
-AUTO_DEFINE(pair, struct pair *, pair_free)
 
 /* A file's bytes, wiped when they go: one of the two is a key. */
 struct pem {
@@ -141,7 +140,7 @@ static int check_together(const struct pair *p, const char *certificate, const c
 
 static int pair_load(const char *certificate, const char *key, struct pair **ret, struct error *err)
 {
-	AUTO(pair) struct pair *p = calloc(1, sizeof(*p));
+	struct pair *p = calloc(1, sizeof(*p));
 	AUTO(pem) struct pem chain = { NULL, 0 }, secret = { NULL, 0 };
 	int r;
 
@@ -156,9 +155,11 @@ static int pair_load(const char *certificate, const char *key, struct pair **ret
 		r = load_key(p, key, &secret, err);
 	if (r == 0)
 		r = check_together(p, certificate, key, err);
-	if (r < 0)
+	if (r < 0) {
+		(void)pair_free(p);
 		return r;
-	*ret = TAKE(p);
+	}
+	*ret = p;
 	return 0;
 }
 

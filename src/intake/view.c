@@ -6,9 +6,12 @@
 int view_new(struct site *site, struct tallies *tallies, struct view **ret, struct error *err)
 {
 	const struct conf *c = site_conf(site);
-	AUTO(view) struct view *v = calloc(1, sizeof(*v) + c->webhook_count * sizeof(v->tallies[0]));
+	AUTO(view) struct view *v = NULL;
 	int r;
 
+	if (c->webhook_count > CONF_WEBHOOKS_MAX)
+		return error_set(err, E2BIG, "more than %d webhooks", CONF_WEBHOOKS_MAX);
+	v = calloc(1, sizeof(*v));
 	if (!v)
 		return error_set(err, ENOMEM, "out of memory");
 	atomic_init(&v->refs, 1);

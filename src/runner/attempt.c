@@ -26,6 +26,8 @@
 #include "base/file.h"
 #include "private.h"
 
+#define TIMER_SLACK_USEC 10000  /* sd-event's own idea is a quarter of a second */
+
 enum { OUT, ERR };
 
 struct attempt_run {
@@ -237,7 +239,8 @@ static int watch(struct attempt_run *a, const struct run_options *o, int out, in
 	if (r == 0)
 		r = s;
 	if (r >= 0)
-		r = sd_event_add_time_relative(o->event, &a->timer, CLOCK_MONOTONIC, timeout_usec, 0, on_timer, a);
+		r = sd_event_add_time_relative(o->event, &a->timer, CLOCK_MONOTONIC, timeout_usec,
+					       TIMER_SLACK_USEC, on_timer, a);
 	if (r >= 0)
 		r = sd_event_add_child(o->event, &a->leader, a->pid, WEXITED, on_leader_end, a);
 	return r < 0 ? r : 0;

@@ -201,7 +201,8 @@ static void quit(struct runner *r)
 		return;
 	r->quit = true;
 	if (r->job_count > 0 && r->talk.fd < 0)
-		log_warn(NULL, "%u results were not told: their attempts will be run again", r->job_count);
+		log_warn(NULL, "results that could not be told: %u; the daemon has these attempts run again",
+			 r->job_count);
 	loop_quit(r->loop, r->verdict);
 }
 

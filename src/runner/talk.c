@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "private.h"
 
@@ -27,8 +28,10 @@ static bool send_now(struct runner *r, const struct wire_message *m)
 	if (r->talk.deaf)
 		return false;
 	s = wire_send(r->talk.fd, m, -1);
-	if (s < 0 && s != -EAGAIN)
+	if (s < 0 && s != -EAGAIN) {
 		r->talk.deaf = true;
+		(void)shutdown(r->talk.fd, SHUT_RDWR);
+	}
 	return s == 0;
 }
 

@@ -26,15 +26,20 @@ static void count(struct journal *j, uint64_t jobs)
 	(void)pthread_mutex_unlock(&j->mutex);
 }
 
-/* All of the list, or nothing. *ret_applied: it was the commit that failed. */
-static int write_jobs(struct journal *j, struct journal_job *first, bool *ret_applied)
+/* How far a group came. */
+enum stage { BEGINNING, APPLYING, COMMITTING };
+
+/* All of the list, or nothing. */
+static int write_jobs(struct journal *j, struct journal_job *first, enum stage *ret_stage)
 {
 	uint64_t n = 0;
-	int r = store_begin(j->store);
+	int r;
 
-	*ret_applied = false;
+	*ret_stage = BEGINNING;
+	r = store_begin(j->store);
 	if (r < 0)
 		return r;
+	*ret_stage = APPLYING;
 	for (struct journal_job *job = first; job; job = job->next, n++) {
 		r = job->apply(j->store, job);
 		if (r < 0) {
@@ -42,7 +47,7 @@ static int write_jobs(struct journal *j, struct journal_job *first, bool *ret_ap
 			return r;
 		}
 	}
-	*ret_applied = true;
+	*ret_stage = COMMITTING;
 	r = store_commit(j->store);
 	if (r == 0)
 		count(j, n);
@@ -63,6 +68,11 @@ void journal_die(struct journal *j, int result)
 		j->o.fatal(j->o.arg, result, err.text);
 }
 
+static bool is_trouble(int r, enum stage stage)
+{
+	return r < 0 && (stage != APPLYING || store_is_trouble(r));
+}
+
 /* One bad job fails alone; a bad disk is not asked a thousand times. */
 static int one_by_one(struct journal *j, struct journal_job *first)
 {
@@ -70,7 +80,7 @@ static int one_by_one(struct journal *j, struct journal_job *first)
 
 	while (first) {
 		struct journal_job *job = first;
-		bool applied;
+		enum stage stage;
 
 		if (in_vain >= GIVE_UP_AFTER) {
 			answer(first, r);
@@ -78,17 +88,17 @@ static int one_by_one(struct journal *j, struct journal_job *first)
 		}
 		first = job->next;
 		job->next = NULL;
-		r = write_jobs(j, job, &applied);
+		r = write_jobs(j, job, &stage);
 		if (r == STORE_FATAL) {
 			journal_die(j, r);
 			answer(job, r);
 			answer(first, r);
 			return 0;
 		}
-		in_vain = r < 0 && (applied || store_is_trouble(r)) ? in_vain + 1 : 0;
+		in_vain = is_trouble(r, stage) ? in_vain + 1 : 0;
 		if (r == 0)
 			keep_committed(j);
-		else if (applied || store_is_trouble(r))
+		else if (is_trouble(r, stage))
 			trouble = r;
 		answer(job, r);
 	}
@@ -108,13 +118,13 @@ static int unavailable(struct journal *j)
 void group_serve(struct journal *j, struct journal_job *first)
 {
 	int r = unavailable(j);
-	bool applied;
+	enum stage stage;
 
 	if (r < 0) {
 		answer(first, r);
 		return;
 	}
-	r = write_jobs(j, first, &applied);
+	r = write_jobs(j, first, &stage);
 	if (r == STORE_FATAL) {
 		journal_die(j, r);
 		answer(first, r);
@@ -127,10 +137,10 @@ void group_serve(struct journal *j, struct journal_job *first)
 	}
 	if (r == -ENOSPC)
 		room_none(j);           /* and the reserve is given up: what was done can be settled */
-	if (first->next || r == -ENOSPC)
+	if (stage != BEGINNING && (first->next || r == -ENOSPC))
 		r = one_by_one(j, first);
 	else
-		answer(first, r);
+		answer(first, r);       /* alone, or it was none of them: locked by another program */
 	if (r < 0 && store_is_trouble(r))
 		keep_failed(j, r);
 }

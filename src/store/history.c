@@ -58,24 +58,30 @@ int reader_event(struct reader *r, int64_t event, struct event *ret)
 
 /* ---- content ---- */
 
+static int copy_text(const char *text, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
 static int copy_body(sqlite3_stmt *st, void **ret_body, size_t *ret_len, char **ret_headers)
 {
 	const void *bytes = sqlite3_column_blob(st, 0);
 	size_t len = (size_t)sqlite3_column_bytes(st, 0);
-	const char *headers = (const char *)sqlite3_column_text(st, 1);
-	AUTO(free) char *copy = malloc(len + 1);
+	char *copy = malloc(len + 1);
 
-	if (!copy)
+	if (!copy || (len && !bytes)) {
+		free(copy);
 		return -ENOMEM;
+	}
 	if (len)
 		memcpy(copy, bytes, len);
 	copy[len] = '\0';
-	if (ret_headers) {
-		*ret_headers = headers ? strdup(headers) : NULL;
-		if (headers && !*ret_headers)
-			return -ENOMEM;
+	if (ret_headers && copy_text((const char *)sqlite3_column_text(st, 1), ret_headers) < 0) {
+		free(copy);
+		return -ENOMEM;
 	}
-	*ret_body = TAKE(copy);
+	*ret_body = copy;
 	*ret_len = len;
 	return 0;
 }

@@ -90,6 +90,7 @@ static void *run(void *arg)
 	struct journal_job *group;
 	bool idle;
 
+	(void)pthread_setname_np(pthread_self(), "journal");
 	while (wait_for_work(j, &group, &idle)) {
 		if (group)
 			group_serve(j, group);

@@ -76,12 +76,15 @@ static int lock(struct store *s, const char *directory, struct error *err)
 
 /* ---- the database ---- */
 
-/* SQLite gives -wal and -shm the mode of the file itself, so that is made first. */
+/*
+ * SQLite gives -wal and -shm the mode of the file itself, so that is made first; but an existing
+ * one is never opened here: closing it would drop the locks of every connection of this process.
+ */
 static int make_file(const char *path, struct error *err)
 {
-	AUTO(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO(fd) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	return fd < 0 ? store_sentence(-errno, path, NULL, err) : 0;
+	return fd < 0 && errno != EEXIST ? store_sentence(-errno, path, NULL, err) : 0;
 }
 
 static int on_wal(void *arg, sqlite3 *db, const char *name, int frames)

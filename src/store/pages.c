@@ -13,7 +13,7 @@ enum { PAGE_END, PAGE_FULL, PAGE_MORE };
 struct page {
 	struct reader *r;
 	const struct event_filter *f;
-	const int64_t *handlers;        /* whose deliveries are looked at; none: they do not matter */
+	int64_t *handlers;              /* whose deliveries are looked at; none: they do not matter */
 	size_t handler_count;
 	unsigned found, looked;
 	int64_t last;                   /* id looked at last */
@@ -161,10 +161,9 @@ static int scan_dead(struct page *p, event_fn *fn, void *arg)
 }
 
 /* Numbers of all handlers, or of the one asked for. -ENOENT: there is no such handler. */
-static int page_handlers(struct page *p, int64_t **ret)
+static int page_handlers(struct page *p)
 {
 	struct handler_state *list = NULL;
-	int64_t *numbers;
 	size_t count = 0;
 	int result;
 
@@ -173,35 +172,32 @@ static int page_handlers(struct page *p, int64_t **ret)
 	result = reader_handlers_plain(p->r, &list, &count);
 	if (result < 0)
 		return result;
-	numbers = calloc(count + 1, sizeof(*numbers));
-	for (size_t i = 0; numbers && i < count; i++)
+	p->handlers = calloc(count + 1, sizeof(p->handlers[0]));
+	for (size_t i = 0; p->handlers && i < count; i++)
 		if (!p->f->handler || strcmp(p->f->handler, list[i].name) == 0)
-			numbers[p->handler_count++] = list[i].handler;
+			p->handlers[p->handler_count++] = list[i].handler;
 	free(list);
-	if (!numbers)
+	if (!p->handlers)
 		return -ENOMEM;
-	p->handlers = *ret = numbers;
 	return p->handler_count ? 0 : -ENOENT;
 }
 
 int reader_events(struct reader *r, const struct event_filter *f,
 		  int (*fn)(void *arg, const struct event *e), void *arg, int64_t *ret_next)
 {
-	AUTO(free) int64_t *numbers = NULL;
 	struct page p = { .r = r, .f = f };
 	int result;
 
 	if (f->limit < 1 || f->limit > PAGE_LIMIT)
 		return -EINVAL;
 	reader_begin(r);
-	result = page_handlers(&p, &numbers);
-	if (result == -ENOENT) {
-		*ret_next = 0;
-		return 0;
-	}
-	if (result < 0)
-		return result;
-	result = f->state == DELIVERY_FAILED ? scan_dead(&p, fn, arg) : scan_events(&p, fn, arg);
+	result = page_handlers(&p);
+	if (result == 0)
+		result = f->state == DELIVERY_FAILED ? scan_dead(&p, fn, arg)
+						     : scan_events(&p, fn, arg);
+	free(p.handlers);
+	if (result == -ENOENT)
+		result = PAGE_END;      /* no such handler: no such event */
 	if (result < 0)
 		return p.stopped ? p.stopped : result;
 	*ret_next = result == PAGE_FULL ? p.last : 0;

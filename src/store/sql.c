@@ -191,11 +191,14 @@ int bind_run(struct bind *b)
 void column_text(sqlite3_stmt *st, int column, char *dst, size_t cap)
 {
 	const unsigned char *text = sqlite3_column_text(st, column);
-	size_t len = text ? (size_t)sqlite3_column_bytes(st, column) : 0;
+	size_t len;
 
+	dst[0] = '\0';
+	if (!text)
+		return;
+	len = (size_t)sqlite3_column_bytes(st, column);
 	if (len >= cap)
 		len = cap - 1;
-	if (len)
-		memcpy(dst, text, len);
+	memcpy(dst, text, len);
 	dst[len] = '\0';
 }

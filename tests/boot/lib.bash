@@ -90,7 +90,18 @@ configure() {
 	chmod 0640 "$etc/secrets/tickets"
 }
 
-leader_known() { LEADER=$(pgrep -P "$NSPAWN" | head -n 1) && [ -n "$LEADER" ] && export LEADER; }
+# Its process 1; systemd-nspawn has short-lived children too.
+leader_known() {
+	for LEADER in $(pgrep -P "$NSPAWN"); do
+		if [ "$(inner_pid "$LEADER")" = 1 ]; then
+			export LEADER
+			return 0
+		fi
+	done
+	return 1
+}
+# inner_pid PID: how a process is numbered in its own namespace.
+inner_pid() { awk '/^NSpid:/ && NF > 2 {print $NF}' "/proc/$1/status" 2>/dev/null; }
 booted() { inside systemctl is-active -q multi-user.target calloutd.service; }
 active() { inside systemctl is-active -q "$@"; }
 

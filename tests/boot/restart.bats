@@ -61,7 +61,7 @@ teardown() {
 	EOF
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 10 ran '^begin 1'
-	inside systemctl kill -s KILL calloutd-runner@default.service
+	inside systemctl kill --kill-whom=main -s KILL calloutd-runner@default.service
 	touch "$ROOTFS/var/lib/calloutd-runner/default/handlers/record/go"
 	poll 20 ran '^end 1'
 	interrupted() { bctl show 1 --json | jq -e '[.attempts[].result] == ["interrupted", "done"]'; }
@@ -89,17 +89,13 @@ teardown() {
 	[ "$(post "$(body 1)")" = 200 ]
 	pid=$(main_pid calloutd.service)
 	# The process as this machine numbers it.
-	outer=$(pgrep -x calloutd | while read -r p; do
-		[ "$(awk '/^NSpid:/ {print $NF}' "/proc/$p/status")" = "$pid" ] && echo "$p"; done)
-	mkfifo "$M/hold.$$"
-	"$BUILD/tools/freeze" "$outer" journal <"$M/hold.$$" >"$M/frozen" 3>&- &
+	outer=$(for p in $(pgrep -x calloutd); do [ "$(inner_pid "$p")" != "$pid" ] || echo "$p"; done)
+	"$BUILD/tools/freeze" "$outer" journal >"$M/frozen" 3>&- &
 	freezer=$!
-	exec 7>"$M/hold.$$"
 	poll 5 grep -q frozen "$M/frozen"
 	[ "$(post "$(body 2)" --max-time 1)" = 000 ]
 	another() { now=$(main_pid calloutd.service); [ "$now" != "$pid" ] && [ "$now" != 0 ]; }
 	poll 20 another
-	exec 7>&-
 	wait "$freezer" || true
 	inside journalctl -q --no-pager -u calloutd.service | grep -qi watchdog
 	accepted() { [ "$(post "$(body 3)")" = 200 ]; }
@@ -143,7 +139,7 @@ teardown() {
 	fresh </dev/null
 	for round in 1 2 3 4 5 6 7; do
 		pid=$(main_pid calloutd.service)
-		inside systemctl kill -s KILL calloutd.service
+		inside systemctl kill --kill-whom=main -s KILL calloutd.service
 		[ "$(post "$(body "$((100 + round))")")" = 200 ]
 		another() { now=$(main_pid calloutd.service); [ "$now" != "$pid" ] && [ "$now" != 0 ]; }
 		poll 10 another

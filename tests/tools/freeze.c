@@ -3,8 +3,8 @@
  *
  * usage: freeze PID THREAD-NAME
  *
- * Prints "frozen" once the thread stands still, then holds it until standard input ends.
- * A signal would stop the whole process; a debugger's hold stops one thread.
+ * Prints "frozen" once the thread stands still, then holds it until the process ends, for
+ * a minute at most. A signal would stop the whole process; a debugger's hold stops one thread.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -66,7 +66,9 @@ int main(int argc, char **argv)
 	}
 	puts("frozen");
 	(void)fflush(stdout);
-	while (getchar() != EOF)
+	(void)alarm(60);
+	/* A process under a debugger is gone only when the debugger has seen it go. */
+	while (waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status))
 		;
 	return 0;
 }

@@ -358,6 +358,12 @@ static inline bool client_step(struct house *h, struct client *c, int ms)
 	return true;
 }
 
+/* "HTTP/1.1 200 OK": 200; 0: no answer. */
+static inline int status_of(const char *answer)
+{
+	return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? (int)strtol(answer + 9, NULL, 10) : 0;
+}
+
 /* Bytes of the whole answer at the front of the text; 0: not there yet. */
 static inline size_t client_whole(const struct client *c)
 {
@@ -376,7 +382,7 @@ static inline size_t client_whole(const struct client *c)
 static inline int client_answer(struct house *h, struct client *c, char *ret, size_t cap)
 {
 	int64_t until_ms = clock_mono_ms() + WAIT_MS;
-	int status = 0;
+	int status;
 	size_t n;
 
 	while (!(n = client_whole(c)) && !c->closed && clock_mono_ms() < until_ms)
@@ -385,7 +391,7 @@ static inline int client_answer(struct house *h, struct client *c, char *ret, si
 		assert_true(c->closed);
 		return 0;
 	}
-	(void)sscanf(c->text, "HTTP/1.1 %d", &status);
+	status = status_of(c->text);
 	if (ret)
 		(void)snprintf(ret, cap, "%.*s", (int)n, c->text);
 	memmove(c->text, c->text + n, c->len - n + 1);

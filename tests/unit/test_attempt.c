@@ -340,7 +340,7 @@ int main(void)
 		TEST(many_runs_leave_nothing),
 	};
 
-	block_signals();
+	block_sigchld();
 	log_level(LOG_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

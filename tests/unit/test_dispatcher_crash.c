@@ -286,36 +286,54 @@ static void refusals(void **state)
 	house_close(&h);
 }
 
-/* A runner that is our child: lost once, lost for good. */
+/* The actor at the other end of a socketpair, saying hello. Returns our end. */
+static int child(struct house *h)
+{
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
+	h->actor.fd = sv[1];
+	assert_true(sd_event_add_io(loop_event(h->loop), &h->actor.talking, sv[1], EPOLLIN, actor_on_talk,
+				    &h->actor) >= 0);
+	wire_begin(&h->actor.m, WIRE_HELLO);
+	(void)wire_put_int(&h->actor.m, WIRE_COUNT, 0);
+	actor_send(&h->actor);
+	return sv[0];
+}
+
+/* A runner that is our child: what it ran is interrupted at once, and run by the next one. */
 static void a_lost_child_interrupts_at_once(void **state)
 {
 	struct dispatcher_options o = { .child_fd = -1 };
 	struct house h;
 	struct error err;
-	int sv[2];
 
 	(void)state;
 	house_open(&h, ONE("runner = \"elsewhere\""));
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
 	o.loop = h.loop;
 	o.journal = h.journal;
 	o.site = h.site;
 	o.state_directory = h.directory;
-	o.child_fd = sv[0];
+	assert_int_equal(dispatcher_new(&o, &h.dispatcher, &err), -EINVAL);    /* no runner at all */
+	o.child_fd = child(&h);
 	assert_int_equal(dispatcher_new(&o, &h.dispatcher, &err), 0);
-	h.actor.fd = sv[1];
 	h.actor.answer = keep;
-	assert_true(sd_event_add_io(loop_event(h.loop), &h.actor.talking, sv[1], EPOLLIN, actor_on_talk,
-				    &h.actor) >= 0);
-	wire_begin(&h.actor.m, WIRE_HELLO);
-	(void)wire_put_int(&h.actor.m, WIRE_COUNT, 0);
-	actor_send(&h.actor);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, h.actor.running == 1);
 	actor_crash(&h.actor);
 	UNTIL(&h, attempts_of(&h, 1).count == 1);
 	assert_int_equal(attempts_of(&h, 1).results[0], ATTEMPT_INTERRUPTED);
 	assert_int_equal(view_of(&h, "h").running, 0);
+	assert_int_equal(dispatcher_child(h.dispatcher, -1), -EINVAL);
+	assert_int_equal(dispatcher_child(h.dispatcher, child(&h)), 0);
+	UNTIL(&h, h.actor.running == 1);
+	actor_forget_all(&h.actor);
+	actor_hang_up(&h.actor);
+	h.actor.answer = NULL;
+	assert_int_equal(dispatcher_child(h.dispatcher, child(&h)), 0);         /* before the loss was seen */
+	UNTIL(&h, done_of(&h, "h") == 1);
+	assert_int_equal(attempts_of(&h, 1).count, 3);
+	assert_int_equal(h.actor.starts[2].attempt, 1);
 	house_close(&h);
 }
 

@@ -101,7 +101,7 @@ static void signatures_refused_alike(void **state)
 		"X-Hook-Signature: d1url/ZAJc8hwpkez5aSoXBL0CI=\r\n",
 		"X-Hook-Signature: sha1=775bab97f64025cf21c2991ecf9692a1704bd022\r\n",
 		"X-Hook-Signature: sha256=d1url/ZAJc8hwpkez5aSoXBL0CI=\r\n",
-		SIGNED_A SIGNED_A, SIGNED_A "x-hook-signature: x\r\n", SIGNED_B,
+		(SIGNED_A SIGNED_A), (SIGNED_A "x-hook-signature: x\r\n"), SIGNED_B,
 		"X-Hook-Signature: sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=, sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=\r\n",
 	};
 	char first[1024], answer[1024];
@@ -206,7 +206,7 @@ static int count_delivery(void *arg, const struct delivery *d)
 {
 	char *names = arg;
 
-	(void)strncat(names, d->handler, 60);
+	(void)snprintf(names + strlen(names), 128, "%s", d->handler);
 	return 0;
 }
 
@@ -255,10 +255,9 @@ static char *long_body(size_t len)
 
 static int post_long(size_t len, const char *headers, bool chunked, char *ret, size_t cap)
 {
-	AUTO(free) char *body = long_body(len);
-	AUTO(free) char *request = malloc(len + 4096);
+	char *body = long_body(len), *request = malloc(len + 4096);
 	char signature[SIGNATURE_TEXT_LEN];
-	int n;
+	int n, status;
 
 	assert_non_null(request);
 	sign(SECRET, body, signature);
@@ -268,7 +267,10 @@ static int post_long(size_t len, const char *headers, bool chunked, char *ret, s
 		n += snprintf(request + n, len + 2048, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n", len, body);
 	else
 		n += snprintf(request + n, len + 2048, "Content-Length: %zu\r\n\r\n%s", len, body);
-	return ask(&house, request, (size_t)n, ret, cap);
+	status = ask(&house, request, (size_t)n, ret, cap);
+	free(request);
+	free(body);
+	return status;
 }
 
 static void body_limits(void **state)
@@ -294,7 +296,7 @@ static void expect_continue(void **state)
 
 	(void)state;
 	assert_true(client_send(c, request, len - strlen(body)));
-	UNTIL(&house, client_step(&house, c, 10) && strstr(c->text, "100 Continue"));
+	UNTIL(&house, (client_step(&house, c, 10), strstr(c->text, "100 Continue")));
 	assert_true(client_say(c, body));
 	assert_int_equal(client_answer(&house, c, NULL, 0), 200);
 	client_close(c);
@@ -407,10 +409,10 @@ static void ambiguous_ends(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char answers[4096];
-		int status = 0;
+		int status;
 
 		smuggle(rows[i].shape, rows[i].len, answers, sizeof(answers));
-		(void)sscanf(answers, "HTTP/1.1 %d", &status);
+		status = status_of(answers);
 		if (status != rows[i].status || strstr(answers + 1, "HTTP/1.") ||
 		    !strcasestr(answers, "\r\nConnection: close\r\n"))
 			fail_msg("row %zu (%s): %s", i, rows[i].shape, answers);

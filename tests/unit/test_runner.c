@@ -356,13 +356,14 @@ static void a_daemon_that_does_not_read_costs_nothing(void **state)
 		assert_true(sd_event_run(loop_event(w->loop), 10000) >= 0);
 		assert_true(sent < 100000);
 	}
-	while (refused < sent) {
+	/* Room for one at a time: each is answered, none is forgotten over the next. */
+	for (int64_t until = clock_mono_ms() + PATIENCE_MS; refused < sent;) {
 		int n = wire_receive(w->daemon, &w->in, &passed);
 
 		assert_true(n == 1 || n == -EAGAIN);
+		assert_true(clock_mono_ms() < until);
 		refused += n == 1;
-		if (n == -EAGAIN)
-			turn(w);
+		assert_true(sd_event_run(loop_event(w->loop), 0) >= 0);
 	}
 	close(fd);
 	start(w, "fail", 1, 1);
@@ -409,7 +410,7 @@ int main(void)
 		TEST(few_descriptors_mean_few_handlers),
 	};
 
-	block_signals();
+	block_sigchld();
 	log_level(LOG_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

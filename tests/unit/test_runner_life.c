@@ -231,7 +231,7 @@ int main(void)
 		TEST(waiting_ends_when_the_daemon_goes),
 	};
 
-	block_signals();
+	block_sigchld();
 	log_level(LOG_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

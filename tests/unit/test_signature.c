@@ -1,5 +1,6 @@
 /* test_signature.c - the vectors, the fallback, and what is refused. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -107,6 +108,13 @@ static void refused_headers(void **state)
 		"sha1=d1url/ZAJc8hwpkez5aSoXBL0CJ=",    /* bits behind the last byte */
 		"sha1=d1url/ZAJc8hwpkez5aSoXBL0C=I",
 		"sha1=d1url/ZAJc8h,sha1=d1url/ZAJc",
+		"sha1:d1url/ZAJc8hwpkez5aSoXBL0CI=", "sha1 d1url/ZAJc8hwpkez5aSoXBL0CI=",
+		"sha-1=d1url/ZAJc8hwpkez5aSoXBL0CI=", "hmac-sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=",
+		"sha1==d1url/ZAJc8hwpkez5aSoXBL0CI=", "sha1=\"d1url/ZAJc8hwpkez5aSoXBL0CI=\"",
+		"sha1=d1url/ZAJc8hwpkez5aSoXBL0CI\xff", "sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=\n",
+		"sha1=d1url/ZAJc8hwpkez5aSoXBL0CK=", "sha1=============================",
+		"sha256=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+		"sha1=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",   /* 32 bytes */
 	};
 	uint8_t mac[SIGNATURE_LEN];
 
@@ -141,29 +149,117 @@ static void several_secrets(void **state)
 	(void)keyring_free(k);
 }
 
-static void escaped_forms(void **state)
+/* A stranger's empty body, and one whose escaped form is its raw form. */
+static void nothing_to_escape(void **state)
 {
-	static const struct {
-		const char *in, *out;   /* out NULL: there is none */
-	} rows[] = {
-		{ "{\"a\":1}", "{\"a\":1}" },
-		{ "\"a&b<c>d'e+f`g\x7f\"", "\"a\\u0026b\\u003Cc\\u003Ed\\u0027e\\u002Bf\\u0060g\\u007F\"" },
-		{ "\"\\\"\\\\\\/\\n\\u00e9\"", "\"\\u0022\\\\\\/\\n\\u00e9\"" },
-		{ "& \"&\" '", "& \"\\u0026\" '" },
-		{ "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"", "\"\\u00E9\\u20AC\\uD83D\\uDE00\"" },
-		{ "\"abc", NULL }, { "\"a\\", NULL }, { "\"\xff\"", NULL }, { "\"\xed\xa0\x80\"", NULL },
-		{ "\"\xc0\xaf\"", NULL }, { "\"\xe2\x82\"", NULL },
-	};
+	struct signature_match m;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		AUTO(buf) struct buf out = BUF_INIT(1024);
-		int r = signature_escape(rows[i].in, strlen(rows[i].in), &out);
+	assert_int_equal(verify(SECRET, "sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=", "", &m), 0);
+	assert_int_equal(verify(SECRET, "sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=", "{\"a\":\"b\"}", &m), 0);
+	/* Not UTF-8: there is no other form, so the raw one decides. */
+	assert_int_equal(verify(SECRET, "sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=", "\"\xff\"", &m), 0);
+}
 
-		assert_int_equal(r, rows[i].out ? 0 : -EBADMSG);
-		if (rows[i].out)
-			assert_string_equal(out.data, rows[i].out);
+/* Unable to decide is neither yes nor no. */
+static void an_empty_ring_decides_nothing(void **state)
+{
+	struct signature_match m;
+	struct keyring *k = NULL;
+	uint8_t mac[SIGNATURE_LEN] = { 0 };
+	char text[SIGNATURE_TEXT_LEN];
+
+	(void)state;
+	assert_int_equal(keyring_new(NULL, 0, &k), 0);
+	assert_int_equal(signature_verify(k, mac, BODY_A, strlen(BODY_A), &m), -ENOKEY);
+	assert_int_equal(signature_make(k, BODY_A, strlen(BODY_A), text), -ENOKEY);
+	assert_null(keyring_free(k));
+	assert_null(keyring_free(NULL));
+}
+
+static void every_position(void **state)
+{
+	static const char *const texts[] = { "first", "second", "third", "first" };
+	struct keyring *all = ring(texts, 4);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct keyring *one = ring(&texts[i], 1);
+		struct signature_match m = { 0, SIGNATURE_ESCAPED };
+		char text[SIGNATURE_TEXT_LEN];
+		uint8_t mac[SIGNATURE_LEN];
+
+		/* Signed over the escaped form: the fallback tries every secret too. */
+		assert_int_equal(signature_make(one, B_ESCAPED, strlen(B_ESCAPED), text), 0);
+		assert_int_equal(signature_parse(text, mac), 0);
+		assert_int_equal(signature_verify(all, mac, B_ESCAPED, strlen(B_ESCAPED), &m), 1);
+		assert_int_equal(m.position, i + 1);
+		assert_int_equal(m.form, SIGNATURE_RAW);
+		assert_int_equal(signature_verify(all, mac, B_PLAIN, strlen(B_PLAIN), &m), 1);
+		assert_int_equal(m.position, i + 1);
+		assert_int_equal(m.form, SIGNATURE_ESCAPED);
+		(void)keyring_free(one);
 	}
+	(void)keyring_free(all);
+	assert_string_equal(signature_form_name(SIGNATURE_RAW), "raw");
+	assert_string_equal(signature_form_name(SIGNATURE_ESCAPED), "escaped");
+}
+
+/* Any one bit of the signature or of the body wrong is all wrong. */
+static void every_bit_counts(void **state)
+{
+	const char *secret = SECRET;
+	struct keyring *k = ring(&secret, 1);
+	char body[] = BODY_A;
+	struct signature_match m;
+	uint8_t mac[SIGNATURE_LEN];
+
+	(void)state;
+	assert_int_equal(signature_parse("sha1=d1url/ZAJc8hwpkez5aSoXBL0CI=", mac), 0);
+	for (unsigned bit = 0; bit < 8 * SIGNATURE_LEN; bit++) {
+		mac[bit / 8] ^= (uint8_t)(1U << bit % 8);
+		assert_int_equal(signature_verify(k, mac, body, strlen(body), &m), 0);
+		mac[bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+	for (size_t i = 0; i < strlen(BODY_A); i++) {
+		body[i] ^= 1;
+		assert_int_equal(signature_verify(k, mac, body, strlen(BODY_A), &m), 0);
+		body[i] ^= 1;
+	}
+	assert_int_equal(signature_verify(k, mac, body, strlen(body) - 1, &m), 0);
+	assert_int_equal(signature_verify(k, mac, body, strlen(body), &m), 1);
+	(void)keyring_free(k);
+}
+
+static void *verify_often(void *arg)
+{
+	uint8_t mac[SIGNATURE_LEN];
+	struct signature_match m;
+
+	if (signature_parse("sha1=BF76kT6eJ6GfPqCRqFQzzysR8bw=", mac) < 0)
+		return arg;
+	for (int i = 0; i < 500; i++)
+		if (signature_verify(arg, mac, B_PLAIN, strlen(B_PLAIN), &m) != 1 ||
+		    m.form != SIGNATURE_ESCAPED)
+			return arg;
+	return NULL;
+}
+
+static void one_ring_for_many_threads(void **state)
+{
+	const char *secret = SECRET;
+	struct keyring *k = ring(&secret, 1);
+	pthread_t threads[4];
+	void *wrong;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, verify_often, k), 0);
+	for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	(void)keyring_free(k);
 }
 
 int main(void)
@@ -174,7 +270,11 @@ int main(void)
 		cmocka_unit_test(refused_headers),
 		cmocka_unit_test(refused_bodies),
 		cmocka_unit_test(several_secrets),
-		cmocka_unit_test(escaped_forms),
+		cmocka_unit_test(nothing_to_escape),
+		cmocka_unit_test(an_empty_ring_decides_nothing),
+		cmocka_unit_test(every_position),
+		cmocka_unit_test(every_bit_counts),
+		cmocka_unit_test(one_ring_for_many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

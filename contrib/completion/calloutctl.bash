@@ -1,0 +1,61 @@
+# calloutctl.bash - completion of commands, options, and names from the configuration in force.
+# shellcheck shell=bash
+
+# Names of handlers or webhooks, as far as the daemon answers.
+_calloutctl_names() {
+	calloutctl config 2>/dev/null | sed -n "s/^ *$1 \"\\([A-Za-z0-9._-]*\\)\".*/\\1/p"
+}
+
+_calloutctl() {
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
+	local filters='--webhook --handler --entity --id --action --kind --state'
+	COMPREPLY=()
+
+	case $before in
+	--config | --socket | --secret-file | --request)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--state-directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+	--webhook) words=$(_calloutctl_names webhook) ;;
+	--handler) words=$(_calloutctl_names handler) ;;
+	--kind) words='event quarantined deactivated' ;;
+	--state) words='waiting done failed dropped' ;;
+	--action) words='create update delete deactivated' ;;
+	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
+	--for) words='30m 2h 1d' ;;
+	--id | --since | --until | --before | --limit | --via | --header) return ;;
+	esac
+	if [ -n "$words" ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		return
+	fi
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--config | --socket) i=$((i + 1)) ;;
+		-*) ;;
+		*) command=${COMP_WORDS[i]}; break ;;
+		esac
+	done
+	words='--config --socket --json --help --version'
+	case $command in
+	'') words+=' status config reload events show tail retry drop hold release try send sign verify' ;;
+	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
+	show) words+=' --body --offline --state-directory' ;;
+	tail) words+=" $filters" ;;
+	retry) words+=' --failed --handler --since' ;;
+	drop) words+=' --failed --handler --since --yes' ;;
+	hold) words+=" --for $(_calloutctl_names handler)" ;;
+	release) words+=" $(_calloutctl_names handler)" ;;
+	try) words+=" --webhook $(_calloutctl_names handler)" ;;
+	send) words+=' --webhook --via' ;;
+	sign) words+=' --webhook --secret-file' ;;
+	verify) words+=' --webhook --secret-file --header --request' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+	case $command in
+	try | send | sign | verify) [[ $word = -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word") ;;
+	esac
+}
+complete -F _calloutctl calloutctl
