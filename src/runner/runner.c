@@ -145,7 +145,7 @@ static int start(struct runner *r, const struct runner_options *o, struct error 
 		s = lock_home(r, o->stream_fd, err);
 	if (s < 0)
 		return s;
-	scratch_clear(r->home);
+	leftovers_clear(r->home);
 	if (o->listen_fd >= 0)
 		s = listen_on(r, o->listen_fd, err);
 	if (s == 0 && o->stream_fd >= 0)
