@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "private.h"
 
-#define GRACE_MS 15000          /* a runner that is gone so long has lost what ran there */
 #define BUSY_MS 1000
 
 /* ---- what the store knows of something told ---- */
@@ -352,7 +351,7 @@ void peers_reload(struct dispatcher *d)
 
 static void tend(struct peer *p, const struct moment *now)
 {
-	bool over = !p->lost || p->d->has_child || now->mono_ms - p->lost_ms >= GRACE_MS;
+	bool over = !p->lost || p->d->has_child || now->mono_ms - p->lost_ms >= p->d->grace_ms;
 	struct errand *e, *next;
 	unsigned doubtful = 0;
 
@@ -372,7 +371,7 @@ static void tend(struct peer *p, const struct moment *now)
 	}
 	if (doubtful > 0 && p->lost) {
 		link_want(p->link);
-		dispatch_at(p->d, over ? now->mono_ms + BUSY_MS : p->lost_ms + GRACE_MS);
+		dispatch_at(p->d, over ? now->mono_ms + BUSY_MS : p->lost_ms + p->d->grace_ms);
 	}
 }
 

@@ -54,9 +54,11 @@ static UNUSED void house_dispatch(struct house *h)
 		.loop = h->loop,
 		.journal = h->journal,
 		.site = h->site,
-		.state_directory = h->directory,
+		.state_directory = h->reads_from ? h->reads_from : h->directory,
 		.child_fd = -1,
 		.runner_directory = h->directory,
+		.grace_ms = h->grace_ms,
+		.recheck_ms = h->recheck_ms,
 	};
 
 	if (dispatcher_new(&o, &h->dispatcher, &err) < 0)
