@@ -33,6 +33,8 @@ struct dispatcher_options {
 	const char *state_directory;    /* for its reader; copied */
 	int child_fd;                   /* socketpair to the runner started as our child, or -1 */
 	const char *runner_directory;   /* DIR/NAME.sock per runner; NULL with a child */
+	int64_t grace_ms;               /* a runner gone so long has lost what ran there; 0: 15 s */
+	int64_t recheck_ms;             /* how often a handler that cannot be run is looked at; 0: 30 s */
 };
 
 int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, struct error *err);
@@ -46,7 +48,10 @@ AUTO_DEFINE(dispatcher, struct dispatcher *, dispatcher_free)
  */
 int dispatcher_child(struct dispatcher *d, int child_fd);
 
-/* Something was stored, settled or unparked: look again soon. Any thread, coalesced, cheap. */
+/*
+ * Something was stored, settled, put back or dropped: look again soon, also at what was read
+ * ahead (at most ten times a second). Any thread, coalesced, cheap.
+ */
 void dispatcher_wake(struct dispatcher *d);
 
 /* Other handlers, limits, schedules; tells the runners to reload too. Running attempts go on. */
@@ -73,6 +78,7 @@ struct handler_view {
 /* All handlers, configured or with deliveries. *ret is the caller's, free(). */
 int dispatcher_handlers(struct dispatcher *d, struct handler_view **ret, size_t *ret_count);
 
+/* What runs now (not: whose end is being written). */
 struct running_view {
 	char handler[CONF_NAME_MAX + 1], record[CALLOUT_RECORD_MAX];
 	int64_t event, started_ms;
@@ -87,7 +93,7 @@ struct runner_view {
 };
 int dispatcher_runners(struct dispatcher *d, struct runner_view **ret, size_t *ret_count);
 
-/* Keys of what is under way, for store_drop(). *ret is the caller's. */
+/* Keys of what is under way (running, or its end being written), for store_drop(). *ret is the caller's. */
 int dispatcher_under_way(struct dispatcher *d, struct delivery_key **ret, size_t *ret_count);
 
 /* Attempts since the start, for metrics. Histogram bounds in dispatch_buckets_ms[]. */
@@ -104,7 +110,8 @@ int dispatcher_counts(struct dispatcher *d, struct attempt_counts **ret, size_t 
 /*
  * Run a handler once on a body that is no event (calloutctl try), as in earnest: through
  * the runner, same environment, CALLOUT_SOURCE=test, CALLOUT_EVENT=0. done is called once,
- * on the main thread; r is NULL with a sentence when it could not be run.
+ * on the main thread; r is NULL with a sentence when it could not be run. 0, -ENOENT no such
+ * handler, -ENOMEM; then done is not called.
  */
 struct link_result;
 typedef void dispatcher_tried_fn(void *arg, const struct link_result *r, const char *sentence);

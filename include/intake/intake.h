@@ -49,12 +49,16 @@ struct intake_options {
 
 /*
  * Opens or adopts sockets (plain HTTP on an address that is not loopback needs
- * allow-plain-http; adopted ones too) and starts answering.
+ * allow-plain-http; adopted ones too) and starts answering. With a certificate, TCP is
+ * HTTPS; UNIX sockets stay plain HTTP, since a proxy on this machine has done TLS. Passed
+ * sockets belong to intake once this has succeeded. Raises the soft limit of open
+ * files to what max-connections needs.
  */
 int intake_start(const struct intake_options *o, struct intake **ret, struct error *err);
 
 /* Swap site and limits, reread the certificate. What sockets are open does not change
- * (a changed `listen` is reported in *ret_note: needs a restart). All or nothing. */
+ * (a changed `listen`, HTTPS switched on or off, a raised max-header are reported in ret_note:
+ * they need a restart). All or nothing. */
 int intake_reload(struct intake *in, struct site *site, char *ret_note, size_t note_cap,
 		  struct error *err);
 
@@ -66,12 +70,16 @@ int intake_check(struct intake *in, const struct conf *c, struct error *err);
 /*
  * Orderly end: answers `Connection: close`, stops accepting, waits until every request
  * begun has been answered (the journal must be running; at most deadline_ms), stops
- * libmicrohttpd. Sockets passed by systemd stay open in systemd: connections wait there.
+ * libmicrohttpd. Sockets passed by systemd stay open in systemd: connections wait there;
+ * what waits in a socket of our own is taken in before that is closed, and our UNIX
+ * sockets are removed. If the journal answers nothing until the deadline, libmicrohttpd is left
+ * running (it would abort the process) and this returns all the same: the process is about to end.
  */
 struct intake *intake_stop(struct intake *in, int64_t deadline_ms);
 
-/* A timer on main calls this every 250 ms while connections are open: ends what is past its
- * deadline. Returns ms until it wants to be called again, or -1: not until intake_wake fires. */
+/* A timer on main calls this while connections are open: ends what is past its deadline, and logs how
+ * many lines about refused requests were left out. Returns ms until it wants to be called
+ * again (50 to 10,000), or -1: not until intake_wake_fd() is readable. */
 int64_t intake_sweep(struct intake *in);
 /* An eventfd that becomes readable when sweeping is needed again. Borrowed. */
 int intake_wake_fd(struct intake *in);
@@ -91,7 +99,12 @@ struct intake_status {
 };
 void intake_status(struct intake *in, struct intake_status *ret);
 
-/* The watchdog's question, any thread: do libmicrohttpd's threads still turn? */
+/*
+ * The watchdog's question, any thread: do libmicrohttpd's threads still turn? They tell nothing, and a
+ * heartbeat would wake them when idle. So: false when a call of ours has been running in one for
+ * more than limit_ms, or when connections have been waiting to be accepted for that long
+ * (as seen from question to question) and none was. Idle is alive; so is waiting for the journal.
+ */
 bool intake_alive(struct intake *in, int64_t limit_ms);
 
 #endif

@@ -1,5 +1,6 @@
 /* daemon.c - the rooms wired together: started in order, stopped in reverse. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,6 @@
 static void find_places(struct daemon *d, const struct conf *c)
 {
 	(void)conf_state_directory(c, d->state, sizeof(d->state));
-	(void)snprintf(d->last_good, sizeof(d->last_good), "%.*s/last-good.conf",
-		       (int)(sizeof(d->last_good) - 32), d->state);
 	(void)conf_admin_socket(c, d->admin_path, sizeof(d->admin_path));
 	d->has_runner_directory = conf_runner_directory(c, d->runner_directory,
 							sizeof(d->runner_directory)) != NULL;
@@ -71,7 +70,11 @@ static void on_store_changed(void *arg)
 
 static void on_stored(void *arg)
 {
-	dispatcher_wake(((struct daemon *)arg)->dispatcher);
+	struct dispatcher *dispatcher = atomic_load(&((struct daemon *)arg)->to_wake);
+
+	/* At a start it reads what is stored anyway. */
+	if (dispatcher)
+		dispatcher_wake(dispatcher);
 }
 
 /* ---- what the admin room asks of us, on the main thread ---- */
@@ -129,7 +132,11 @@ static int start_dispatcher(struct daemon *d, struct error *err)
 		.runner_directory = d->has_runner_directory ? d->runner_directory : NULL,
 	};
 
-	return dispatcher_new(&o, &d->dispatcher, err);
+	int r = dispatcher_new(&o, &d->dispatcher, err);
+
+	if (r == 0)
+		atomic_store(&d->to_wake, d->dispatcher);
+	return r;
 }
 
 static int start_intake(struct daemon *d, struct error *err)
@@ -146,7 +153,8 @@ static int start_intake(struct daemon *d, struct error *err)
 	return intake_start(&o, &d->intake, err);
 }
 
-static int start_admin(struct daemon *d, struct error *err)
+/* Operators who cannot look in are no reason not to receive. */
+static void start_admin(struct daemon *d)
 {
 	const struct admin_options o = {
 		.loop = d->loop,
@@ -168,7 +176,13 @@ static int start_admin(struct daemon *d, struct error *err)
 		.metrics_fd = d->passed.metrics_fd,
 	};
 
-	return admin_start(&o, &d->admin, err);
+	struct error err = { "" };
+
+	if (admin_start(&o, &d->admin, &err) == 0)
+		return;
+	(void)snprintf(d->unheard, sizeof(d->unheard), "calloutctl cannot reach this daemon until it is restarted: %s",
+		       err.text);
+	log_err(NULL, "%s", d->unheard);
 }
 
 /* A handler that is missing is held, alone: it does not keep the rest from starting. */
@@ -191,15 +205,14 @@ static int start_rooms(struct daemon *d, struct error *err)
 	r = start_journal(d, err);
 	if (r < 0)
 		return r;
-	r = start_dispatcher(d, err);
-	if (r < 0)
-		return r;
+	/* As soon as there is somebody to store it: callouts wait for nothing else of ours. */
 	r = start_intake(d, err);
 	if (r < 0)
 		return r;
-	r = start_admin(d, err);
+	r = start_dispatcher(d, err);
 	if (r < 0)
 		return r;
+	start_admin(d);
 	r = watch_start(d);
 	if (r < 0)
 		return error_set(err, -r, "cannot watch signals and timers: %s", strerror(-r));
@@ -243,10 +256,15 @@ int daemon_start(struct daemon *d, struct error *err)
 	return 0;
 }
 
+/*
+ * The child has ended by now (watch.c), so what is left takes as long as the last requests.
+ * After intake's end nothing is stored any more that the dispatcher would have to hear of.
+ */
 void daemon_stop(struct daemon *d)
 {
 	watch_stop(d);
 	d->intake = intake_stop(d->intake, DRAIN_MS);
+	atomic_store(&d->to_wake, NULL);
 	d->admin = admin_stop(d->admin);
 	d->dispatcher = dispatcher_free(d->dispatcher);
 	child_stop(d);
@@ -268,15 +286,16 @@ static int reload_steps(struct daemon *d, char *note, size_t note_cap, struct er
 	r = conf_load(d->conf_path, &conf, err);
 	if (r < 0)
 		return r;
-	r = site_new(conf, &site, err);
+	r = settings_site(conf, true, &site, err);
 	if (r < 0) {
-		conf_free(conf);
+		(void)conf_free(conf);
 		return r;
 	}
 	/* The last step that may fail; from here on everything changes together. */
 	r = intake_reload(d->intake, site, note, note_cap, err);
 	if (r < 0)
 		return r;
+	settings_notes(site_conf(d->site), site_conf(site), note, note_cap);
 	(void)settings_keep(d, site_conf(site));
 	limits = limits_of(site_conf(site));
 	journal_limits_set(d->journal, &limits);
@@ -296,7 +315,7 @@ int daemon_reload(struct daemon *d, char *note, size_t note_cap, struct error *e
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
 			 (unsigned long long)clock_mono_usec());
 	r = reload_steps(d, note, note_cap, err);
-	d->reload_ok = r == 0;
+	d->reload_ok = d->disk_in_force = r == 0;
 	d->reloaded_ms = clock_now_ms();
 	if (r == 0) {
 		d->degraded[0] = '\0';
@@ -325,8 +344,9 @@ void daemon_tell(struct daemon *d)
 	journal_status(d->journal, &store);
 	if (store.sentence[0])
 		(void)snprintf(text, sizeof(text), "STATUS=degraded: %s", store.sentence);
-	else if (d->degraded[0])
-		(void)snprintf(text, sizeof(text), "STATUS=degraded: %s", d->degraded);
+	else if (d->degraded[0] || d->unheard[0])
+		(void)snprintf(text, sizeof(text), "STATUS=degraded: %s",
+			       d->degraded[0] ? d->degraded : d->unheard);
 	else
 		(void)snprintf(text, sizeof(text), "STATUS=receiving on %s", intake.listening);
 	if (strcmp(text, d->told) == 0)

@@ -1,11 +1,15 @@
 /* main.c - calloutd: command line, then start, run, stop. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,7 +34,7 @@ static void print_finding(void *arg, bool serious, const char *text)
 	fprintf(stderr, "%s: %s\n", serious ? "error" : "warning", text);
 }
 
-/* `--check`: grammar, then handlers, then secrets. */
+/* `--check`: grammar, then handlers, then certificate and secrets. */
 static int check(const char *path)
 {
 	AUTO(site) struct site *site = NULL;
@@ -43,7 +47,7 @@ static int check(const char *path)
 		return EXIT_CONFIG;
 	}
 	serious = conf_check(conf, print_finding, NULL);
-	if (site_new(conf, &site, &err) < 0) {
+	if (settings_site(conf, true, &site, &err) < 0) {
 		fprintf(stderr, "error: %s\n", err.text);
 		conf_free(conf);
 		return EXIT_CONFIG;
@@ -79,12 +83,31 @@ static void block_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 }
 
-/* A core file would hold secrets and customers' data. */
-static void forbid_core(void)
+/*
+ * A core file would hold secrets and customers' data; and handlers that run as our user, as they
+ * do without systemd, must not look into our memory.
+ */
+static void forbid_looking(void)
 {
 	const struct rlimit none = { 0, 0 };
 
 	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)umask(0077);
+}
+
+/* A database that became descriptor 2 would be written log lines into. */
+static int fill_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO && fcntl(fd, F_SETFD, 0) == 0);
+	if (fd < 0)
+		return -errno;
+	(void)close(fd);
+	return 0;
 }
 
 static int serve(const char *path)
@@ -98,15 +121,16 @@ static int serve(const char *path)
 	struct error err = { "" };
 	int r;
 
-	forbid_core();
+	forbid_looking();
 	block_signals();
-	r = daemon_start(&d, &err);
+	r = fill_stdio();
+	if (r == 0)
+		r = daemon_start(&d, &err);
 	if (r < 0) {
 		log_err(NULL, "cannot start: %s", err.text);
 		(void)sd_notifyf(0, "STATUS=cannot start: %s\nERRNO=%d", err.text, -r);
 	} else {
 		r = loop_run(d.loop);
-		(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
 	}
 	daemon_stop(&d);
 	log_info(NULL, "stopped");

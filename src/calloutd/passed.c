@@ -16,10 +16,14 @@ int passed_adopt(struct passed *p, struct error *err)
 		int fd = SD_LISTEN_FDS_START + i;
 		const char *name = p->names[i];
 
-		if (strcmp(name, "admin") == 0 && p->admin_fd < 0)
-			p->admin_fd = fd;
-		else if (strcmp(name, "metrics") == 0 && p->metrics_fd < 0)
-			p->metrics_fd = fd;
+		int *one = strcmp(name, "admin") == 0	? &p->admin_fd :
+			   strcmp(name, "metrics") == 0 ? &p->metrics_fd :
+							  NULL;
+
+		if (one && *one >= 0)
+			return error_set(err, E2BIG, "systemd passes two sockets named '%s', wanted is one", name);
+		if (one)
+			*one = fd;
 		else if (p->intake_count < SOCKETS_MAX)
 			p->intake[p->intake_count++] = (struct intake_socket){ fd, name };
 		else

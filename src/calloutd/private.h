@@ -46,18 +46,24 @@ struct daemon {
 	struct journal *journal;
 	struct site *site;
 	struct dispatcher *dispatcher;
+	struct dispatcher *_Atomic to_wake;     /* the same for the journal's thread; NULL: nobody yet */
 	struct intake *intake;
 	struct admin *admin;
 	struct passed passed;
 
 	pid_t child;                    /* the runner we started, 0: none */
 	int child_fd;                   /* our end of its socketpair until the dispatcher has it */
-	sd_event_source *child_source;
+	sd_event_source *child_source, *child_limit, *child_again;
+	int64_t child_since_ms;         /* when it was started (CLOCK_MONOTONIC) */
+	int64_t child_wait_ms;          /* how long the next one waits; 0: none has ended yet */
+	bool ending;                    /* told to stop; waiting for the child */
 
 	sd_event_source *signals[3], *watchdog, *sweep, *sweep_wake;
 	uint64_t watchdog_usec;         /* 0: none wanted */
 
-	char degraded[600];             /* "" or why the configuration in force is not the one on disk */
+	char degraded[600];             /* "" or why the configuration in force is not the one on disk, or not whole */
+	char unheard[600];              /* "" or why operators cannot reach us */
+	bool disk_in_force;             /* the file on disk said what is in force when it was read last */
 	int64_t started_ms, reloaded_ms;
 	bool reload_ok;
 	char told[900];                 /* the STATUS= systemd heard last */
@@ -71,14 +77,23 @@ int daemon_reload(struct daemon *d, char *note, size_t note_cap, struct error *e
 /* Tell systemd how we are (only when it changed). */
 void daemon_tell(struct daemon *d);
 
-/* settings.c: the configuration on disk, or the last good one. Sets d->degraded. */
+/* settings.c: the configuration on disk, or the last good one. Sets degraded, disk_in_force, last_good. */
 int settings_load(struct daemon *d, struct site **ret_site, struct error *err);
+/* Secrets and certificate too: what `--check`, start and reload want of a conf, which is taken over on success. */
+int settings_site(struct conf *conf, bool strict, struct site **ret_site, struct error *err);
+/* Append to note what has changed and needs a restart. */
+void settings_notes(const struct conf *old, const struct conf *new, char *note, size_t cap);
 /* Keep this configuration as the last good one. Failing is logged, not fatal. */
 int settings_keep(struct daemon *d, const struct conf *c);
 
 /* child.c: calloutd-runner as our child, without systemd. */
 int child_start(struct daemon *d, struct error *err);
-void child_stop(struct daemon *d);
+/* Hear of its end: while we do not stop, another one is started. 0 or -errno. */
+int child_watch(struct daemon *d);
+/* Ask it to end its handlers and itself, killing it if it takes too long or is asked twice. watch.c
+ * hears of its end. False: there is no child. */
+bool child_end(struct daemon *d);
+void child_stop(struct daemon *d);      /* blocks until it has ended */
 
 /* watch.c: signals, watchdog, sweeping of intake's connections. */
 int watch_start(struct daemon *d);

@@ -7,59 +7,191 @@
 #include "base/auto.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "intake/tls.h"
 #include "private.h"
 
-static int load_site(const char *path, struct site **ret_site, struct error *err)
+#define FILE_MAX_BYTES (1024 * 1024)    /* what conf_load() reads too */
+
+/* What the grammar cannot know: the secrets are there, certificate and key belong together. */
+int settings_site(struct conf *conf, bool strict, struct site **ret_site, struct error *err)
 {
-	struct conf *conf = NULL;
+	AUTO(tls) struct tls *tls = NULL;
+
+	if (conf->tls_certificate) {
+		int r = tls_new(conf->tls_certificate, conf->tls_key, &tls, err);
+
+		if (r < 0)
+			return r;
+	}
+	return strict ? site_new(conf, ret_site, err) : site_new_lenient(conf, ret_site, err);
+}
+
+static int load(const char *path, bool strict, struct site **ret_site, struct error *err)
+{
+	AUTO(conf) struct conf *conf = NULL;
 	int r;
 
 	r = conf_load(path, &conf, err);
 	if (r < 0)
 		return r;
-	r = site_new(conf, ret_site, err);
-	if (r < 0)
-		conf_free(conf);
+	r = settings_site(conf, strict, ret_site, err);
+	if (r >= 0)
+		(void)TAKE(conf);       /* the site's now */
 	return r;
 }
 
-int settings_load(struct daemon *d, struct site **ret_site, struct error *err)
+/* ---- where the last good one is ---- */
+
+/*
+ * A line `state-directory = "/..."` of a file that is not valid. It may be a comment's or
+ * anything: what it leads to is believed only if a good configuration there says the same.
+ */
+static bool take_directory(const char *line, char *dst, size_t cap)
 {
-	struct error old = { "" };
+	static const char key[] = "state-directory";
+	const char *end;
+
+	line += strspn(line, " \t");
+	if (strncmp(line, key, strlen(key)) != 0)
+		return false;
+	line += strlen(key);
+	line += strspn(line, " \t");
+	if (*line++ != '=')
+		return false;
+	line += strspn(line, " \t");
+	if (*line++ != '"' || *line != '/')
+		return false;
+	end = line + strcspn(line, "\"\\\n");
+	if (*end != '"' || (size_t)(end - line) >= cap)
+		return false;
+	memcpy(dst, line, (size_t)(end - line));
+	dst[end - line] = '\0';
+	return true;
+}
+
+static bool guess_directory(const char *path, char *dst, size_t cap)
+{
+	AUTO(free) char *text = NULL;
+	size_t len;
+
+	if (file_read(path, FILE_MAX_BYTES, &text, &len) < 0)
+		return false;
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (take_directory(line, dst, cap))
+			return true;
+	}
+	return false;
+}
+
+static void last_good_of(const char *directory, char *dst, size_t cap)
+{
+	(void)snprintf(dst, cap, "%.*s/" CONF_LAST_GOOD, (int)(cap - sizeof("/" CONF_LAST_GOOD)), directory);
+}
+
+static int load_kept(struct daemon *d, const char *directory, bool strict, struct site **ret_site,
+		     struct error *err)
+{
+	char path[PATH_MAX], said[PATH_MAX];
+	struct site *site = NULL;
 	int r;
 
-	r = load_site(d->conf_path, ret_site, err);
-	if (r == 0)
-		return 0;
-	/* Where the state is cannot be read from a broken file: environment or default. */
-	(void)conf_state_directory(NULL, d->state, sizeof(d->state));
-	(void)snprintf(d->last_good, sizeof(d->last_good), "%.*s/last-good.conf",
-		       (int)(sizeof(d->last_good) - 32), d->state);
-	if (load_site(d->last_good, ret_site, &old) < 0)
+	last_good_of(directory, path, sizeof(path));
+	r = load(path, strict, &site, err);
+	if (r < 0)
 		return r;
-	(void)snprintf(d->degraded, sizeof(d->degraded),
-		       "the configuration is not valid, the last good one is in force: %s",
-		       err->text);
-	log_err(NULL, "%s", d->degraded);
+	if (strcmp(conf_state_directory(site_conf(site), said, sizeof(said)), directory) != 0) {
+		(void)site_unref(site);
+		return error_set(err, ESTALE, "%s is of another state directory: %s", path, said);
+	}
+	(void)snprintf(d->last_good, sizeof(d->last_good), "%s", path);
+	*ret_site = site;
+	return r;
+}
+
+static int load_last_good(struct daemon *d, bool strict, struct site **ret_site, struct error *err)
+{
+	char directory[PATH_MAX];
+	int r = -ENOENT;
+
+	if (guess_directory(d->conf_path, directory, sizeof(directory)))
+		r = load_kept(d, directory, strict, ret_site, err);
+	if (r < 0)
+		r = load_kept(d, conf_state_directory(NULL, directory, sizeof(directory)), strict, ret_site, err);
+	return r;
+}
+
+/* ---- the choice ---- */
+
+static int degrade(struct daemon *d, const char *what, const struct error *why)
+{
+	(void)snprintf(d->degraded, sizeof(d->degraded), "%s: %s", what, why->text);
+	log_err(&(struct log_ctx){ .reason = "config" }, "%s", d->degraded);
 	return 0;
 }
 
-int settings_keep(struct daemon *d, const struct conf *c)
+/*
+ * A mistake must not keep the receiver down. In this order: the file; the last good one, whole;
+ * and when that lacks a secret too, either of them without the webhooks concerned.
+ */
+int settings_load(struct daemon *d, struct site **ret_site, struct error *err)
 {
-	AUTO(free) char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
+	struct error why = { "" };
 	int r;
 
-	if (!f)
-		return -errno;
-	r = conf_print(c, f);
-	if (fclose(f) != 0 && r == 0)
-		r = -EIO;
+	r = load(d->conf_path, true, ret_site, err);
+	d->disk_in_force = r == 0;
 	if (r == 0)
-		r = file_replace(d->last_good, 0600, text, len);
+		return 0;
+	if (load_last_good(d, true, ret_site, &why) == 0)
+		return degrade(d, "the configuration is not valid, the last good one is in force", err);
+	if (load(d->conf_path, false, ret_site, &why) >= 0) {
+		d->disk_in_force = true;
+		return degrade(d, "a webhook cannot check signatures, it gets 503 until its secrets are right and reloaded", err);
+	}
+	if (load_last_good(d, false, ret_site, &why) >= 0)
+		return degrade(d, "the configuration is not valid, the last good one is in force as far as its secrets can be read", err);
+	return r;
+}
+
+/* ---- keeping ---- */
+
+int settings_keep(struct daemon *d, const struct conf *c)
+{
+	int r = conf_keep(c, d->state);
+
+	last_good_of(d->state, d->last_good, sizeof(d->last_good));
 	if (r < 0)
 		log_warn(NULL, "cannot keep the configuration as %s: %s", d->last_good,
 			 strerror(-r));
 	return r;
+}
+
+/* ---- what a reload cannot change ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+void settings_notes(const struct conf *old, const struct conf *new, char *note, size_t cap)
+{
+	const struct {
+		const char *name;
+		bool same;
+	} rows[] = {
+		{ "state-directory", same_text(old->state_directory, new->state_directory) },
+		{ "admin-socket", same_text(old->admin_socket, new->admin_socket) },
+		{ "metrics-listen", same_text(old->metrics_listen, new->metrics_listen) },
+		{ "runner-directory", same_text(old->runner_directory, new->runner_directory) },
+		{ "reserve", old->reserve == new->reserve },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t len = strlen(note);
+
+		if (!rows[i].same && len < cap)
+			(void)snprintf(note + len, cap - len, "%s%s has changed: needs a restart", len ? "; " : "",
+				       rows[i].name);
+	}
 }

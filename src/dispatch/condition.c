@@ -13,12 +13,21 @@
 #include "base/log.h"
 #include "private.h"
 
-#define RECHECK_MS 30000        /* a command that could not be run, while something waits for it */
 #define AGAIN_MS 1000
 
 bool lane_paused(const struct lane *l)
 {
 	return l->state.pause_until_ms != 0;
+}
+
+int64_t lane_wait_ms(const struct lane *l, int64_t until_ms, int64_t now_ms)
+{
+	int64_t most = 60000, ms = until_ms - now_ms;
+
+	for (size_t i = 0; l->conf && i < l->conf->retry_count; i++)
+		if (l->conf->retry_ms[i] > most)
+			most = l->conf->retry_ms[i];
+	return ms <= 0 || ms > most + most / 10 + 60000 ? 0 : ms;
 }
 
 void lane_end_pause(struct lane *l)
@@ -37,7 +46,7 @@ void lane_check_usable(struct lane *l, const struct moment *now)
 	bool was = l->unusable[0] != '\0';
 	struct log_ctx ctx = { .handler = l->state.name, .reason = "unusable" };
 
-	l->recheck_ms = now->mono_ms + RECHECK_MS;
+	l->recheck_ms = now->mono_ms + l->d->recheck_ms;
 	if (!l->conf || conf_handler_usable(l->conf, &err) == 0)
 		l->unusable[0] = '\0';
 	else
@@ -83,11 +92,11 @@ static bool is_held(struct lane *l, const struct moment *now)
 
 static bool may_probe(struct lane *l, const struct moment *now)
 {
-	if (!lane_paused(l) || now->real_ms >= l->state.pause_until_ms)
-		return true;
-	if (lane_has_work(l))
-		dispatch_in(l->d, now, l->state.pause_until_ms - now->real_ms);
-	return false;
+	int64_t wait = lane_paused(l) ? lane_wait_ms(l, l->state.pause_until_ms, now->real_ms) : 0;
+
+	if (wait > 0 && lane_has_work(l))
+		dispatch_in(l->d, now, wait);
+	return wait == 0;
 }
 
 bool lane_open(struct lane *l, const struct moment *now)
@@ -196,6 +205,7 @@ static void finish(struct dispatcher *d, struct order *o)
 		l->condition_writing = false;
 	else
 		l->registering = false;
+	d->writable |= o->result == 0;
 	if (o->result == 0) {
 		l->state.handler = c->state.handler;
 	} else {

@@ -51,6 +51,8 @@
 #define SLEEP_MAX_MS 60000
 #define REREAD_MS 100           /* between two full looks at what others changed */
 #define REOPEN_MS 500
+#define GRACE_MS 15000
+#define RECHECK_MS 30000
 #define REOPEN_MAX_MS 30000
 
 struct moment moment_now(void)
@@ -363,6 +365,9 @@ int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, 
 	d->child_fd = TAKE_FD(child_fd);
 	d->has_child = d->child_fd >= 0;
 	d->wake_ms = FOREVER;
+	d->writable = true;
+	d->grace_ms = o->grace_ms ? o->grace_ms : GRACE_MS;
+	d->recheck_ms = o->recheck_ms ? o->recheck_ms : RECHECK_MS;
 	d->reopen_wait_ms = REOPEN_MS;
 	d->reread_ms = now.mono_ms - REREAD_MS;
 	d->next_trial = -now.real_ms;
@@ -382,11 +387,11 @@ struct dispatcher *dispatcher_free(struct dispatcher *d)
 	if (!d)
 		return NULL;
 	trials_end(d);
-	if (d->post)
-		post_close(d->post);
 	d->mail = sd_event_source_disable_unref(d->mail);
 	d->again = sd_event_source_disable_unref(d->again);
 	d->timer = sd_event_source_disable_unref(d->timer);
+	if (d->post)
+		post_close(d->post);    /* from here on the journal's thread may close its descriptor */
 	while (d->lanes) {
 		struct lane *l = d->lanes;
 

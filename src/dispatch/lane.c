@@ -253,8 +253,10 @@ static struct slot *choose_due(struct lane *l, const struct moment *now)
 	for (size_t i = 0; i < l->due_count; i++) {
 		struct slot *s = &l->due[i];
 
-		if (s->ref.due_ms > now->real_ms) {
-			dispatch_in(l->d, now, s->ref.due_ms - now->real_ms);
+		int64_t wait = lane_wait_ms(l, s->ref.due_ms, now->real_ms);
+
+		if (wait > 0) {
+			dispatch_in(l->d, now, wait);
 			return NULL;
 		}
 		if (!errand_of_record(l, s->ref.record, s->hash))
@@ -315,10 +317,13 @@ bool lane_choose(struct lane *l, const struct moment *now, struct choice *ret)
 
 void lane_remove(struct lane *l, const struct choice *c)
 {
+	int64_t event = c->slot->ref.event;
+
 	if (c->from_due)
 		take_out(l->due, &l->due_count, (size_t)(c->slot - l->due));
 	else
 		take_out(l->window, &l->window_count, (size_t)(c->slot - l->window));
+	lane_forget(l, event);          /* read once more, just before it was parked */
 	if (l->due_count == 0 && c->from_due)
 		l->due_stale = true;
 	l->due_first = !c->from_due;
@@ -337,10 +342,11 @@ bool lane_has_work(struct lane *l)
 
 /* ---- a turn ---- */
 
-/* Room for one more of this handler, and room to keep its result? */
+/* Room for one more of this handler, and will its result be written? */
 static bool has_room(const struct lane *l)
 {
-	return l->running < l->conf->concurrency && l->settling < SETTLING_MAX && l->d->stuck == 0;
+	return l->running < l->conf->concurrency && l->settling < SETTLING_MAX &&
+	       (l->d->stuck == 0 || l->d->writable);
 }
 
 /*
@@ -376,6 +382,7 @@ static void start_some(struct lane *l, const struct moment *now, unsigned *budge
 	struct choice c;
 
 	while (*budget > 0 && has_room(l) && !(lane_paused(l) && l->probes > 0)) {
+		unsigned cost;
 		int64_t wait;
 
 		if (!lane_choose(l, now, &c))
@@ -385,9 +392,12 @@ static void start_some(struct lane *l, const struct moment *now, unsigned *budge
 			dispatch_in(l->d, now, wait);
 			return;
 		}
-		if (!has_place(l) || !peer_ready(l->peer, now) || !lane_start(l, &c, now))
+		if (!has_place(l) || !peer_ready(l->peer, now))
 			return;
-		(*budget)--;
+		cost = lane_start(l, &c, now);
+		if (cost == 0)
+			return;
+		*budget -= cost < *budget ? cost : *budget;
 	}
 }
 

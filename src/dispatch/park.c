@@ -53,6 +53,7 @@ static void finish(struct dispatcher *d, struct order *o)
 	struct moment now = moment_now();
 
 	l->parking = false;
+	d->writable |= o->result == 0;
 	if (o->result == 0) {
 		take_parked(l, p);
 	} else {

@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "private.h"
 
-#define GRACE_MS 15000          /* a runner that is gone so long has lost what ran there */
 #define BUSY_MS 1000
 
 /* ---- what the store knows of something told ---- */
@@ -172,6 +171,19 @@ static void take_kept(struct peer *p, struct lane *l, const struct link_result *
 		settle_result(e, r);
 }
 
+/* Of an attempt we do not know, or know to be over. */
+static void take_stray(struct peer *p, struct lane *l, const struct errand *e,
+		       const struct link_result *r)
+{
+	if (l && !e)
+		take_kept(p, l, r);
+	else if (!l && !p->d->loaded)
+		p->again = true;
+	else if (!l || r->attempt <= e->attempts)
+		drop_result(p, r);
+	/* else its settling is under way, and the acknowledgement follows that */
+}
+
 static void on_result(void *arg, const struct link_result *r)
 {
 	struct peer *p = arg;
@@ -182,19 +194,12 @@ static void on_result(void *arg, const struct link_result *r)
 	if (r->event <= 0) {
 		(void)trial_result(p, r);
 		drop_result(p, r);
-	} else if (!l && !p->d->loaded) {
-		p->again = true;
-	} else if (!l) {
-		drop_result(p, r);
-	} else if (!e) {
-		take_kept(p, l, r);
-	} else if (e->stage == STAGE_RUNNING && e->attempts + 1 == r->attempt) {
+	} else if (e && e->stage == STAGE_RUNNING && e->attempts + 1 == r->attempt) {
 		e->peer = p;
 		settle_result(e, r);
-	} else if (r->attempt <= e->attempts) {
-		drop_result(p, r);
+	} else {
+		take_stray(p, l, e, r);
 	}
-	/* else its settling is under way, and the acknowledgement follows that */
 }
 
 static void refuse_unknown(struct peer *p, struct lane *l, const char *text)
@@ -346,7 +351,7 @@ void peers_reload(struct dispatcher *d)
 
 static void tend(struct peer *p, const struct moment *now)
 {
-	bool over = !p->lost || p->d->has_child || now->mono_ms - p->lost_ms >= GRACE_MS;
+	bool over = !p->lost || p->d->has_child || now->mono_ms - p->lost_ms >= p->d->grace_ms;
 	struct errand *e, *next;
 	unsigned doubtful = 0;
 
@@ -366,7 +371,7 @@ static void tend(struct peer *p, const struct moment *now)
 	}
 	if (doubtful > 0 && p->lost) {
 		link_want(p->link);
-		dispatch_at(p->d, over ? now->mono_ms + BUSY_MS : p->lost_ms + GRACE_MS);
+		dispatch_at(p->d, over ? now->mono_ms + BUSY_MS : p->lost_ms + p->d->grace_ms);
 	}
 }
 

@@ -158,6 +158,8 @@ struct dispatcher {
 	struct trial *trials;
 	int64_t next_trial;
 	unsigned running, stuck;
+	bool writable;                  /* the last thing we heard of the journal */
+	int64_t grace_ms, recheck_ms;
 	int64_t stuck_ms, stuck_wait_ms;        /* when to try stuck settles again (mono) */
 	int64_t wake_ms;                /* earliest moment something is to be done (mono) */
 };
@@ -199,6 +201,8 @@ void lane_park_blocked(struct lane *l, const struct moment *now);
 /* condition.c: holds, pauses, what keeps a handler from starting */
 bool lane_open(struct lane *l, const struct moment *now);
 bool lane_paused(const struct lane *l);
+/* How long until a stored moment. A clock that was set must not make us wait longer than the schedule can say. */
+int64_t lane_wait_ms(const struct lane *l, int64_t until_ms, int64_t now_ms);
 void lane_check_usable(struct lane *l, const struct moment *now);
 void lane_register(struct lane *l);
 void lane_write_condition(struct lane *l);
@@ -208,7 +212,8 @@ bool lane_take_result(struct lane *l, const struct errand *e, enum attempt_resul
 void lane_end_pause(struct lane *l);
 
 /* start.c */
-bool lane_start(struct lane *l, const struct choice *c, const struct moment *now);
+/* What it cost of a turn's budget; 0: stop here, it was not started. */
+unsigned lane_start(struct lane *l, const struct choice *c, const struct moment *now);
 
 /* settle.c */
 void settle_result(struct errand *e, const struct link_result *r);

@@ -3,7 +3,9 @@
  *
  * The runner keeps a result until it is acknowledged, and that happens only when what
  * follows from it is durable. A settle that cannot be written is kept (it is bounded by what
- * ran) and tried again; until then nothing new is started at all.
+ * ran) and tried again. Until something can be written again nothing new is started; a
+ * handler's condition is written now and then to find out, so that one settle that cannot be
+ * written while others can does not stop everything.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ struct settling {
 	bool condition;                 /* write the handler's condition with it */
 	struct handler_state state;
 	bool behind;                    /* told by the store */
+	bool told;                      /* in the log, that it could not be written */
 	unsigned char output[];
 };
 
@@ -53,12 +56,16 @@ static void become_stuck(struct dispatcher *d, struct settling *t)
 	struct errand *e = t->errand;
 	int64_t mono_ms = moment_now().mono_ms;
 
-	log_err((&(struct log_ctx){ .event = e->event, .handler = e->lane->state.name }),
-		"cannot store how event %" PRId64 " ended: %s; kept, and tried again until it works",
-		e->event, strerror(-t->order.result));
+	if (!t->told)
+		log_err((&(struct log_ctx){ .event = e->event, .handler = e->lane->state.name }),
+			"cannot store how event %" PRId64 " ended: %s; kept, and tried again until it works",
+			e->event, strerror(-t->order.result));
+	t->told = true;
 	e->stage = STAGE_STUCK;
+	d->writable = false;
 	e->settling = &t->order;
-	if (d->stuck++ == 0)
+	d->stuck++;
+	if (d->stuck_wait_ms == 0)
 		d->stuck_wait_ms = AGAIN_MS;
 	if (d->stuck_ms <= mono_ms)
 		d->stuck_ms = mono_ms + d->stuck_wait_ms;
@@ -91,6 +98,8 @@ static void finish(struct dispatcher *d, struct order *o)
 		become_stuck(d, t);
 		return;
 	}
+	d->writable = true;
+	d->stuck_wait_ms = 0;
 	if (o->result == 0)
 		lane_behind(l, e->record, e->hash, t->behind);
 	if (t->settle.state == DELIVERY_PARKED)
@@ -135,6 +144,7 @@ void settle_stuck_again(struct dispatcher *d)
 			d->stuck--;
 			e->stage = STAGE_SETTLING;
 			submit(settling_of(TAKE(e->settling)));
+			l->condition_dirty = true;
 		}
 	}
 }

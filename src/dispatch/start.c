@@ -9,6 +9,7 @@
 #include "private.h"
 
 #define BUSY_MS 1000
+#define COST_BYTES (64 * 1024)  /* a body of so many bytes costs as much of a turn as a start */
 
 struct load {                           /* what is needed to start */
 	struct event event;
@@ -25,7 +26,7 @@ static void auto_load(struct load *w)
 
 static int load(struct lane *l, const struct delivery_ref *ref, struct load *w)
 {
-	int r = reader_event(l->d->reader, ref->event, &w->event);
+	int r = l->d->reader ? reader_event(l->d->reader, ref->event, &w->event) : -EIO;
 
 	if (r == 0)
 		r = reader_body(l->d->reader, ref->event, &w->body, &w->len, NULL);
@@ -36,13 +37,13 @@ static int load(struct lane *l, const struct delivery_ref *ref, struct load *w)
 }
 
 /* Its content is gone: nobody can run it any more. */
-static bool discard(struct lane *l, const struct choice *c, int why)
+static unsigned discard(struct lane *l, const struct choice *c, int why)
 {
 	const struct delivery_ref *ref = &c->slot->ref;
 	struct errand *e = errand_add(l, ref->event, ref->record);
 
 	if (!e)
-		return false;
+		return 0;
 	log_err((&(struct log_ctx){ .event = ref->event, .handler = l->state.name, .reason = "no-content" }),
 		"event %" PRId64 " cannot be run by %s: %s", ref->event, l->state.name,
 		why == -ENODATA ? "its content has been removed" : "it is not in the store any more");
@@ -50,10 +51,10 @@ static bool discard(struct lane *l, const struct choice *c, int why)
 	e->parked = c->from_due;
 	lane_remove(l, c);
 	settle_unrun(e, why == -ENODATA ? DELIVERY_FAILED : DELIVERY_DROPPED);
-	return true;
+	return 1;
 }
 
-static bool cannot_load(struct lane *l, const struct choice *c, const struct moment *now, int r)
+static unsigned cannot_load(struct lane *l, const struct choice *c, const struct moment *now, int r)
 {
 	if (r == -ENODATA || r == -ENOENT)
 		return discard(l, c, r);
@@ -61,7 +62,7 @@ static bool cannot_load(struct lane *l, const struct choice *c, const struct mom
 		dispatch_in(l->d, now, BUSY_MS);
 	else
 		reader_failed(l->d, r);
-	return false;
+	return 0;
 }
 
 static int hand_over(struct lane *l, const struct delivery_ref *ref, const struct load *w)
@@ -89,8 +90,7 @@ static void note_start(struct lane *l, const struct choice *c, struct errand *e,
 	lane_remove(l, c);
 }
 
-/* True: go on with the next one. */
-bool lane_start(struct lane *l, const struct choice *c, const struct moment *now)
+unsigned lane_start(struct lane *l, const struct choice *c, const struct moment *now)
 {
 	__attribute__((cleanup(auto_load))) struct load w = { .body = NULL, .env = NULL };
 	struct errand *e;
@@ -102,16 +102,16 @@ bool lane_start(struct lane *l, const struct choice *c, const struct moment *now
 	r = e ? hand_over(l, &c->slot->ref, &w) : -ENOMEM;
 	if (r == 0) {
 		note_start(l, c, e, now);
-		return true;
+		return 1 + (unsigned)(w.len / COST_BYTES);
 	}
 	if (e)
 		errand_remove(e);
 	if (r == -EAGAIN || r == -ENOTCONN)
-		return false;           /* the link tells when it is ready again */
+		return 0;               /* the link tells when it is ready again */
 	log_warn((&(struct log_ctx){ .event = c->slot->ref.event, .handler = l->state.name }),
 		 "cannot hand event %" PRId64 " to the runner: %s, again in 1 s", c->slot->ref.event,
 		 strerror(-r));
 	l->peer->busy_until_ms = now->mono_ms + BUSY_MS;
 	dispatch_at(l->d, l->peer->busy_until_ms);
-	return false;
+	return 0;
 }

@@ -165,6 +165,7 @@ struct runner {
 	struct job *jobs;
 	unsigned job_count, running, running_max;
 	bool ending, quit;
+	bool degraded;                  /* the configuration on disk is not valid */
 	int verdict;                    /* what the loop ends with */
 	struct talk talk;
 };

@@ -416,6 +416,7 @@ static void an_unusable_handler_is_held_alone(void **state)
 	(void)site_unref(h.site);
 	h.site = house_site(&h, conf);
 	actor_listen(&h, "default");
+	h.recheck_ms = 200;
 	house_dispatch(&h);
 	accept_one(&h, "h", 1);
 	accept_one(&h, "g", 1);
@@ -436,6 +437,27 @@ static void an_unusable_handler_is_held_alone(void **state)
 	UNTIL(&h, view_of(&h, "h").unusable[0]);
 	quiet(&h, 30);
 	assert_int_equal(h.actor.start_count, 3);
+	h.actor.answer = NULL;
+	write_text(&h, "program", "#!/bin/sh\n");
+	assert_int_equal(chmod(path, 0755), 0);
+	UNTIL(&h, done_of(&h, "h") == 2);       /* looked at again by itself, since something waits */
+	house_close(&h);
+}
+
+/* A moment stored by a clock that was wrong, or by a longer schedule, holds nothing up. */
+static void moments_beyond_the_schedule_are_now(void **state)
+{
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE("retry = { \"30d\" }"), fails_until_up);
+	accept_one(&h, "h", 1);
+	UNTIL(&h, h.actor.acks == 1);
+	h.arg = &h;
+	quiet(&h, 50);
+	assert_int_equal(h.actor.start_count, 1);
+	use(&h, ONE("retry = { \"1s\", \"1s\" }"));
+	UNTIL(&h, done_of(&h, "h") == 1);
 	house_close(&h);
 }
 
@@ -556,6 +578,7 @@ int main(void)
 		cmocka_unit_test(a_pause_survives_a_restart_and_a_release_ends_it),
 		cmocka_unit_test(removed_and_configured_again),
 		cmocka_unit_test(an_unusable_handler_is_held_alone),
+		cmocka_unit_test(moments_beyond_the_schedule_are_now),
 		cmocka_unit_test(trials),
 		cmocka_unit_test(counts_and_views),
 	};

@@ -199,6 +199,40 @@ static void an_absent_runner_is_waited_for(void **state)
 	house_close(&h);
 }
 
+/* A runner that does not come back has lost what ran; should it come back with it after all, good. */
+static void after_its_grace_a_lost_runner_interrupts(void **state)
+{
+	struct attempt_list list;
+	struct house h;
+
+	(void)state;
+	house_open(&h, ONE("concurrency = 2"));
+	h.grace_ms = 150;
+	h.actor.answer = keep;
+	actor_listen(&h, "default");
+	house_dispatch(&h);
+	accept_many(&h, "h", 1, 2, 2);
+	UNTIL(&h, h.actor.running == 2);
+	actor_stop_listening(&h);
+	actor_hang_up(&h.actor);
+	quiet(&h, 50);
+	assert_int_equal(attempts_of(&h, 1).count, 0);
+	UNTIL(&h, attempts_of(&h, 1).count == 1 && attempts_of(&h, 2).count == 1);
+	assert_int_equal(view_of(&h, "h").running, 0);
+	actor_end(&h.actor, "h", 1, 0);         /* it was only out of reach */
+	actor_listen(&h, "default");
+	UNTIL(&h, h.actor.acks == 1 && view_of(&h, "h").running == 1);
+	actor_end(&h.actor, "h", 2, 0);
+	UNTIL(&h, h.actor.acks == 2);
+	assert_int_equal(h.actor.start_count, 2);
+	list = attempts_of(&h, 1);
+	assert_int_equal(list.count, 2);
+	assert_int_equal(list.results[0], ATTEMPT_INTERRUPTED);
+	assert_int_equal(list.results[1], ATTEMPT_DONE);
+	assert_int_equal(done_of(&h, "h"), 2);
+	house_close(&h);
+}
+
 /* Connected, but it does not say hello: nothing is started. */
 static void a_deaf_runner_gets_nothing(void **state)
 {
@@ -252,36 +286,54 @@ static void refusals(void **state)
 	house_close(&h);
 }
 
-/* A runner that is our child: lost once, lost for good. */
+/* The actor at the other end of a socketpair, saying hello. Returns our end. */
+static int child(struct house *h)
+{
+	int sv[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
+	h->actor.fd = sv[1];
+	assert_true(sd_event_add_io(loop_event(h->loop), &h->actor.talking, sv[1], EPOLLIN, actor_on_talk,
+				    &h->actor) >= 0);
+	wire_begin(&h->actor.m, WIRE_HELLO);
+	(void)wire_put_int(&h->actor.m, WIRE_COUNT, 0);
+	actor_send(&h->actor);
+	return sv[0];
+}
+
+/* A runner that is our child: what it ran is interrupted at once, and run by the next one. */
 static void a_lost_child_interrupts_at_once(void **state)
 {
 	struct dispatcher_options o = { .child_fd = -1 };
 	struct house h;
 	struct error err;
-	int sv[2];
 
 	(void)state;
 	house_open(&h, ONE("runner = \"elsewhere\""));
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv), 0);
 	o.loop = h.loop;
 	o.journal = h.journal;
 	o.site = h.site;
 	o.state_directory = h.directory;
-	o.child_fd = sv[0];
+	assert_int_equal(dispatcher_new(&o, &h.dispatcher, &err), -EINVAL);    /* no runner at all */
+	o.child_fd = child(&h);
 	assert_int_equal(dispatcher_new(&o, &h.dispatcher, &err), 0);
-	h.actor.fd = sv[1];
 	h.actor.answer = keep;
-	assert_true(sd_event_add_io(loop_event(h.loop), &h.actor.talking, sv[1], EPOLLIN, actor_on_talk,
-				    &h.actor) >= 0);
-	wire_begin(&h.actor.m, WIRE_HELLO);
-	(void)wire_put_int(&h.actor.m, WIRE_COUNT, 0);
-	actor_send(&h.actor);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, h.actor.running == 1);
 	actor_crash(&h.actor);
 	UNTIL(&h, attempts_of(&h, 1).count == 1);
 	assert_int_equal(attempts_of(&h, 1).results[0], ATTEMPT_INTERRUPTED);
 	assert_int_equal(view_of(&h, "h").running, 0);
+	assert_int_equal(dispatcher_child(h.dispatcher, -1), -EINVAL);
+	assert_int_equal(dispatcher_child(h.dispatcher, child(&h)), 0);
+	UNTIL(&h, h.actor.running == 1);
+	actor_forget_all(&h.actor);
+	actor_hang_up(&h.actor);
+	h.actor.answer = NULL;
+	assert_int_equal(dispatcher_child(h.dispatcher, child(&h)), 0);         /* before the loss was seen */
+	UNTIL(&h, done_of(&h, "h") == 1);
+	assert_int_equal(attempts_of(&h, 1).count, 3);
+	assert_int_equal(h.actor.starts[2].attempt, 1);
 	house_close(&h);
 }
 
@@ -357,6 +409,44 @@ static void a_full_disk_holds_results_until_there_is_room(void **state)
 			actor_end(&h.actor, "h", id, 0);
 	UNTIL(&h, done_of(&h, "h") == 4);
 	assert_int_equal(h.actor.start_count, 4);
+	house_close(&h);
+}
+
+/* Nothing is started while the store cannot be read, and what is told meanwhile is told again. */
+static void a_store_that_cannot_be_read(void **state)
+{
+	char real[64], later[96];
+	struct house h;
+
+	(void)state;
+	begin(&h, ONE("concurrency = 2"), keep);
+	accept_many(&h, "h", 1, 3, 3);
+	UNTIL(&h, h.actor.running == 2);
+	h.dispatcher = dispatcher_free(h.dispatcher);
+	memcpy(real, h.directory, sizeof(real));
+	(void)snprintf(later, sizeof(later), "%s/later", real);
+	h.reads_from = later;
+	house_dispatch(&h);
+	assert_int_equal(dispatcher_hold(h.dispatcher, "h", 0), 0);
+	assert_int_equal(dispatcher_release(h.dispatcher, "h"), 0);
+	quiet(&h, 50);
+	assert_int_equal(h.actor.start_count, 2);
+	assert_int_equal(symlink(real, later), 0);
+	dispatcher_store_changed(h.dispatcher);
+	UNTIL(&h, view_of(&h, "h").running == 2);
+	actor_end(&h.actor, "h", 1, 0);
+	UNTIL(&h, h.actor.start_count == 3);
+	actor_end(&h.actor, "h", 2, 0);
+	actor_end(&h.actor, "h", 3, 0);
+	UNTIL(&h, done_of(&h, "h") == 3);
+	assert_int_equal(unlink(later), 0);
+	dispatcher_store_changed(h.dispatcher); /* gone again: still no end of the dispatcher */
+	accept_one(&h, "h", 4);
+	quiet(&h, 50);
+	assert_int_equal(h.actor.start_count, 3);
+	assert_int_equal(symlink(real, later), 0);
+	UNTIL(&h, h.actor.start_count == 4);    /* found by itself */
+	assert_int_equal(unlink(later), 0);
 	house_close(&h);
 }
 
@@ -551,11 +641,13 @@ int main(void)
 		cmocka_unit_test(a_stopped_attempt_is_run_again),
 		cmocka_unit_test(a_lost_connection_interrupts_nothing),
 		cmocka_unit_test(an_absent_runner_is_waited_for),
+		cmocka_unit_test(after_its_grace_a_lost_runner_interrupts),
 		cmocka_unit_test(a_deaf_runner_gets_nothing),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(a_lost_child_interrupts_at_once),
 		cmocka_unit_test(results_of_another_world),
 		cmocka_unit_test(a_full_disk_holds_results_until_there_is_room),
+		cmocka_unit_test(a_store_that_cannot_be_read),
 		cmocka_unit_test(random_restarts_keep_every_order),
 		cmocka_unit_test(killed_at_any_instruction),
 	};

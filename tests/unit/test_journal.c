@@ -1,6 +1,7 @@
 /* test_journal.c - groups, a bad job among good ones, bounds, and the ends of the thread. */
 #include "test_store.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -337,6 +338,107 @@ static void done_may_queue_the_next(void **state)
 	assert_int_equal(atomic_load(&c.left), 0);
 }
 
+/* ---- retention, by itself ---- */
+
+static bool body_gone(struct home *h, int64_t event)
+{
+	struct event e;
+
+	assert_int_equal(reader_event(h->r, event, &e), 0);
+	return !e.body_kept;
+}
+
+static void store_one(struct journal *j, struct counts *c, size_t handlers)
+{
+	struct job *job = job_make(c, 1);
+	unsigned before = atomic_load(&c->done);
+
+	job->sample.e.handler_count = handlers;
+	journal_put(j, &job->job);
+	wait_done(c, before + 1);
+	assert_int_equal(job->result, 0);
+	free(job);
+}
+
+static void content_goes_by_itself(void **state)
+{
+	struct home *h = *state;
+	struct journal_options o = options_for(h);
+	struct journal *j = NULL;
+	struct counts c = { 0 };
+	struct store_sizes z;
+
+	o.limits.retention.keep_payload_ms = 500;
+	assert_int_equal(journal_start(&o, &j, NULL), 0);
+	store_one(j, &c, 0);                    /* nobody wants it: finished */
+	store_one(j, &c, 1);                    /* waits */
+	assert_int_equal(reader_open(h->dir, &h->r, NULL), 0);
+	assert_false(body_gone(h, 1));
+	/* Nothing comes in, nobody asks. */
+	assert_true(POLL(10, body_gone(h, 1)));
+	assert_false(body_gone(h, 2));
+	/* And the old bytes do not stay in the WAL. */
+	assert_true(POLL(10, (assert_int_equal(reader_sizes(h->r, &z), 0), z.wal_bytes == 0)));
+
+	/* Nothing is due for a day now; another limit is. */
+	o.limits.retention.keep_payload_ms = 86400000;
+	journal_limits_set(j, &o.limits);
+	store_one(j, &c, 0);
+	o.limits.retention.keep_payload_ms = 0;
+	journal_limits_set(j, &o.limits);
+	assert_true(POLL(10, body_gone(h, 3)));
+	assert_false(body_gone(h, 2));
+	(void)journal_stop(j);
+}
+
+/* Voluntary context switches of the journal's thread. */
+static long wake_ups(void)
+{
+	char path[96], line[128];
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	long found = -1;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		(void)snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", e->d_name);
+		AUTO(FILE) FILE *f = fopen(path, "re");
+		bool ours = false;
+
+		while (f && fgets(line, sizeof(line), f)) {
+			ours = ours || strcmp(line, "Name:\tjournal\n") == 0;
+			if (ours && strncmp(line, "voluntary_ctxt_switches:", 24) == 0)
+				found = strtol(line + 24, NULL, 10);
+		}
+	}
+	(void)closedir(d);
+	assert_true(found >= 0);
+	return found;
+}
+
+/* Once all is brought in and the next date is known, it sleeps: for days, if need be. */
+static void idle_means_no_wake_ups(void **state)
+{
+	struct home *h = *state;
+	struct journal *j = journal_of(h);
+	struct counts c = { 0 };
+	int64_t quiet_since = 0, until = clock_mono_ms() + 20000;
+	long last = -1, now;
+
+	store_one(j, &c, 1);
+	store_one(j, &c, 0);
+	/* All it has to do comes within 2 s; then three seconds without a wake-up must be seen. */
+	while (clock_mono_ms() < until && (!quiet_since || clock_mono_ms() - quiet_since < 3000)) {
+		now = wake_ups();
+		if (now != last)
+			quiet_since = clock_mono_ms();
+		last = now;
+		pause_ms(50);
+	}
+	assert_true(clock_mono_ms() - quiet_since >= 3000);
+	(void)journal_stop(j);
+}
+
 int main(void)
 {
 #define IN_HOME(f) cmocka_unit_test_setup_teardown(f, home_setup_closed, home_teardown)
@@ -348,6 +450,8 @@ int main(void)
 		IN_HOME(hanging_is_noticed),
 		IN_HOME(many_threads_lose_nothing),
 		IN_HOME(done_may_queue_the_next),
+		IN_HOME(content_goes_by_itself),
+		IN_HOME(idle_means_no_wake_ups),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
