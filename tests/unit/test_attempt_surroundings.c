@@ -163,6 +163,7 @@ static void temporary_directory_is_removed(void **state)
 		"rmdir \"$TMPDIR\" && ln -s \"$D/outside\" \"$TMPDIR\"",
 		"rmdir \"$TMPDIR\" && touch \"$TMPDIR\"",
 		"touch \"$TMPDIR/a\" && chmod 0 \"$TMPDIR\"",
+		"touch \"$TMPDIR/a\" && chmod 500 \"$TMPDIR\"",
 	};
 	struct world *w = *state;
 	struct stat st;
