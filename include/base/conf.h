@@ -164,6 +164,10 @@ int conf_handler_usable(const struct conf_handler *h, struct error *err);
  */
 int conf_print(const struct conf *c, FILE *f);
 
+/* Keep it as DIRECTORY/last-good.conf (0600), for a start with an invalid one. 0 or -errno. */
+#define CONF_LAST_GOOD "last-good.conf"
+int conf_keep(const struct conf *c, const char *directory);
+
 /* Names of every setting of a section ("", "webhook", "subscribe", "handler", "autotask"), for tests of the manual. */
 const char *const *conf_settings(const char *section);
 

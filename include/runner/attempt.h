@@ -10,7 +10,8 @@
  * group is killed, and the outputs are read until they end (at most 1 s more).
  *
  * The leader gets SIGKILL when the runner's thread ends, however it ends; what it has started
- * itself then goes on, unless a control group (systemd) takes it along.
+ * itself is taken along by the control group (systemd), or killed by the next runner_new() on
+ * the same home.
  *
  * Threads: the runner's one thread (sd-event; SIGCHLD blocked).
  */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/file.h"
 #include "conf_private.h"
 
 /* A text in double quotes that is read again as the same bytes. */
@@ -207,4 +208,24 @@ int conf_print(const struct conf *c, FILE *f)
 		fputs("}\n", f);
 	}
 	return fflush(f) != 0 || ferror(f) ? -EIO : 0;
+}
+
+int conf_keep(const struct conf *c, const char *directory)
+{
+	AUTO(free) char *path = NULL;
+	AUTO(free) char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	int r;
+
+	if (!f)
+		return -errno;
+	r = conf_print(c, f);
+	if (fclose(f) != 0 && r == 0)
+		r = -EIO;
+	if (r == 0 && asprintf(&path, "%s/" CONF_LAST_GOOD, directory) < 0) {
+		path = NULL;
+		r = -ENOMEM;
+	}
+	return r == 0 ? file_replace(path, 0600, text, len) : r;
 }

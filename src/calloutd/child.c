@@ -17,6 +17,9 @@
 #include "private.h"
 
 #define CHILD_STREAM_FD 3
+#define CHILD_WAIT_MS 1000      /* before another one is started; doubled up to ... */
+#define CHILD_WAIT_MAX_MS 30000
+#define CHILD_STEADY_MS 60000   /* one that lived so long was in order */
 #define CHILD_END_MS 12000      /* its handlers get 5 s after SIGTERM, then SIGKILL */
 
 /* Beside our own program: build/ has both, and so has /usr/sbin. */
@@ -138,7 +141,74 @@ int child_start(struct daemon *d, struct error *err)
 		return error_set(err, -r, "cannot start %s: %s", path, strerror(-r));
 	}
 	d->child_fd = pair[0];
+	d->child_since_ms = clock_mono_ms();
 	return 0;
+}
+
+/* ---- its end, and another one ---- */
+
+/* Deliveries wait meanwhile; callouts are received as ever. */
+static void start_later(struct daemon *d)
+{
+	if (clock_mono_ms() - d->child_since_ms > CHILD_STEADY_MS)
+		d->child_wait_ms = 0;
+	d->child_wait_ms = d->child_wait_ms ? 2 * d->child_wait_ms : CHILD_WAIT_MS;
+	if (d->child_wait_ms > CHILD_WAIT_MAX_MS)
+		d->child_wait_ms = CHILD_WAIT_MAX_MS;
+	(void)sd_event_source_set_time_relative(d->child_again, (uint64_t)d->child_wait_ms * 1000);
+	(void)sd_event_source_set_enabled(d->child_again, SD_EVENT_ONESHOT);
+}
+
+static int on_child(sd_event_source *s, const siginfo_t *si, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)s;
+	d->child = 0;
+	if (d->ending) {
+		loop_quit(d->loop, 0);
+		return 0;
+	}
+	start_later(d);
+	log_err(NULL, "calloutd-runner ended (%s %d): deliveries wait, another one is started in %lld s",
+		si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status,
+		(long long)d->child_wait_ms / 1000);
+	return 0;
+}
+
+static int on_again(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct daemon *d = arg;
+	struct error err = { "" };
+	int r = d->ending ? -ECANCELED : child_start(d, &err);
+
+	(void)s;
+	(void)usec;
+	if (r == 0)
+		r = dispatcher_child(d->dispatcher, TAKE_FD(d->child_fd));
+	if (r == 0)
+		r = child_watch(d);
+	if (r < 0 && !d->ending) {
+		log_err(NULL, "%s", err.text[0] ? err.text : strerror(-r));
+		start_later(d);
+	}
+	return 0;
+}
+
+int child_watch(struct daemon *d)
+{
+	sd_event *e = loop_event(d->loop);
+	int r = 0;
+
+	d->child_source = sd_event_source_disable_unref(d->child_source);
+	if (!d->child_again) {
+		r = sd_event_add_time_relative(e, &d->child_again, CLOCK_MONOTONIC, 0, 0, on_again, d);
+		if (r >= 0)
+			r = sd_event_source_set_enabled(d->child_again, SD_EVENT_OFF);
+	}
+	if (r >= 0)
+		r = sd_event_add_child(e, &d->child_source, d->child, WEXITED, on_child, d);
+	return r < 0 ? r : 0;
 }
 
 static int on_limit(sd_event_source *s, uint64_t usec, void *arg)
@@ -172,6 +242,7 @@ void child_stop(struct daemon *d)
 	int64_t until = clock_mono_ms() + CHILD_END_MS;
 	int status;
 
+	d->child_again = sd_event_source_disable_unref(d->child_again);
 	d->child_limit = sd_event_source_disable_unref(d->child_limit);
 	d->child_source = sd_event_source_disable_unref(d->child_source);
 	if (d->child_fd >= 0)

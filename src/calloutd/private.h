@@ -53,7 +53,9 @@ struct daemon {
 
 	pid_t child;                    /* the runner we started, 0: none */
 	int child_fd;                   /* our end of its socketpair until the dispatcher has it */
-	sd_event_source *child_source, *child_limit;
+	sd_event_source *child_source, *child_limit, *child_again;
+	int64_t child_since_ms;         /* when it was started (CLOCK_MONOTONIC) */
+	int64_t child_wait_ms;          /* how long the next one waits; 0: none has ended yet */
 	bool ending;                    /* told to stop; waiting for the child */
 
 	sd_event_source *signals[3], *watchdog, *sweep, *sweep_wake;
@@ -86,6 +88,8 @@ int settings_keep(struct daemon *d, const struct conf *c);
 
 /* child.c: calloutd-runner as our child, without systemd. */
 int child_start(struct daemon *d, struct error *err);
+/* Hear of its end: while we do not stop, another one is started. 0 or -errno. */
+int child_watch(struct daemon *d);
 /* Ask it to end its handlers and itself, killing it if it takes too long or is asked twice. watch.c
  * hears of its end. False: there is no child. */
 bool child_end(struct daemon *d);

@@ -86,7 +86,7 @@ static bool guess_directory(const char *path, char *dst, size_t cap)
 
 static void last_good_of(const char *directory, char *dst, size_t cap)
 {
-	(void)snprintf(dst, cap, "%.*s/last-good.conf", (int)(cap - sizeof("/last-good.conf")), directory);
+	(void)snprintf(dst, cap, "%.*s/" CONF_LAST_GOOD, (int)(cap - sizeof("/" CONF_LAST_GOOD)), directory);
 }
 
 static int load_kept(struct daemon *d, const char *directory, bool strict, struct site **ret_site,
@@ -158,19 +158,9 @@ int settings_load(struct daemon *d, struct site **ret_site, struct error *err)
 
 int settings_keep(struct daemon *d, const struct conf *c)
 {
-	AUTO(free) char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-	int r;
+	int r = conf_keep(c, d->state);
 
 	last_good_of(d->state, d->last_good, sizeof(d->last_good));
-	if (!f)
-		return -errno;
-	r = conf_print(c, f);
-	if (fclose(f) != 0 && r == 0)
-		r = -EIO;
-	if (r == 0)
-		r = file_replace(d->last_good, 0600, text, len);
 	if (r < 0)
 		log_warn(NULL, "cannot keep the configuration as %s: %s", d->last_good,
 			 strerror(-r));

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -90,22 +89,6 @@ static int on_sweep_wake(sd_event_source *s, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-static int on_child(sd_event_source *s, const siginfo_t *si, void *arg)
-{
-	struct daemon *d = arg;
-
-	(void)s;
-	d->child = 0;
-	if (d->ending) {
-		loop_quit(d->loop, 0);
-		return 0;
-	}
-	log_err(NULL, "calloutd-runner ended (%s %d): stopping, since nothing could run handlers",
-		si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status);
-	loop_quit(d->loop, -ECHILD);
-	return 0;
-}
-
 int watch_start(struct daemon *d)
 {
 	sd_event *e = loop_event(d->loop);
@@ -122,7 +105,7 @@ int watch_start(struct daemon *d)
 		r = sd_event_add_io(e, &d->sweep_wake, intake_wake_fd(d->intake), EPOLLIN,
 				    on_sweep_wake, d);
 	if (r >= 0 && d->child > 0)
-		r = sd_event_add_child(e, &d->child_source, d->child, WEXITED, on_child, d);
+		r = child_watch(d);
 	if (r >= 0 && sd_watchdog_enabled(0, &d->watchdog_usec) > 0)
 		r = sd_event_add_time_relative(e, &d->watchdog, CLOCK_MONOTONIC, 0, 0, on_watchdog, d);
 	return r < 0 ? r : 0;

@@ -51,7 +51,8 @@ bool conns_room(struct conns *c)
 
 	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
 	(void)pthread_mutex_lock(&c->lock);
-	room = c->count < c->max;
+	/* Those ended take no place from others while libmicrohttpd gets round to them. */
+	room = c->count - c->ended < c->max && c->count < c->max + CONNS_ENDED_MAX;
 	if (room) {
 		c->arriving++;
 		c->arrived_ms = clock_mono_ms();
@@ -69,7 +70,10 @@ static void end(struct conn *conn)
 	(void)shutdown(conn->fd, SHUT_RDWR);
 }
 
-/* Who has held a place longest without a whole request; else who has idled longest. */
+/*
+ * Who has held a place longest without a whole request; else who has idled longest. Nobody's time
+ * counts from before his accept: behind one that is accepted later there is none to prefer.
+ */
 static struct conn *expendable(struct conns *c, const struct conn *except)
 {
 	struct conn *incomplete = NULL, *idle = NULL;
@@ -77,6 +81,8 @@ static struct conn *expendable(struct conns *c, const struct conn *except)
 	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
 		struct conn **best = conn->state == CONN_IDLE ? &idle : &incomplete;
 
+		if (incomplete && incomplete->since_ms <= conn->accepted_ms)
+			break;
 		if (conn->ended || conn == except || conn->state == CONN_WORKING ||
 		    conn->state == CONN_ANSWERING)
 			continue;

@@ -84,6 +84,8 @@ void clients_leave(struct clients *c, const char *client);
 
 /* ---- conns.c ---- */
 
+#define CONNS_ENDED_MAX 256     /* shut down, beyond max-connections: descriptors until libmicrohttpd closes them */
+
 enum conn_state {
 	CONN_FRESH,             /* accepted; TLS handshake, nothing understood yet */
 	CONN_READING,           /* a request has begun */

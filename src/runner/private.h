@@ -64,8 +64,13 @@ char **variables_free(char **variables);
 int scratch_make(const char *home, char **ret_path, struct error *err);
 /* Remove it with all that is in it, following no symbolic link; 0 or -errno. Frees path. */
 int scratch_remove(char *path);
-/* Remove what a runner that was killed left behind. */
-void scratch_clear(const char *home);
+/* Remove all that is in HOME/tmp. */
+void scratch_clear(const char *parent);
+
+/* ---- leftover.c ---- */
+
+/* Kill and remove what a runner that was killed left behind. The home has to be locked. */
+void leftovers_clear(const char *home);
 
 /* ---- capture.c: one output of a handler ---- */
 
@@ -160,6 +165,7 @@ struct runner {
 	struct job *jobs;
 	unsigned job_count, running, running_max;
 	bool ending, quit;
+	bool degraded;                  /* the configuration on disk is not valid */
 	int verdict;                    /* what the loop ends with */
 	struct talk talk;
 };

@@ -127,6 +127,38 @@ static int talk_on(struct runner *r, int fd, struct error *err)
 	return 0;
 }
 
+/*
+ * For a start with an invalid configuration: as the daemon does, go on with what was good. The
+ * handlers' user could change that file, which gives it nothing that it cannot do already.
+ */
+static void keep(const struct runner *r)
+{
+	int s = conf_keep(r->conf, r->home);
+
+	if (s < 0)
+		log_warn(NULL, "cannot keep the configuration in %s: %s", r->home, strerror(-s));
+}
+
+static int load(struct runner *r, struct error *err)
+{
+	AUTO(free) char *kept = NULL;
+	int s = conf_load(r->conf_path, &r->conf, err);
+
+	if (s == 0)
+		return 0;
+	if (asprintf(&kept, "%s/" CONF_LAST_GOOD, r->home) < 0) {
+		kept = NULL;
+		return s;
+	}
+	if (conf_load(kept, &r->conf, NULL) < 0)
+		return s;
+	r->degraded = true;
+	log_err(&(struct log_ctx){ .reason = "config" },
+		"the configuration is not valid, the last good one is in force%s%s", err ? ": " : "",
+		err ? err->text : "");
+	return 0;
+}
+
 static int start(struct runner *r, const struct runner_options *o, struct error *err)
 {
 	int s;
@@ -136,7 +168,7 @@ static int start(struct runner *r, const struct runner_options *o, struct error 
 	r->name = o->name ? strdup(o->name) : NULL;
 	if (!r->conf_path || !r->home || (o->name && !r->name))
 		return error_set(err, ENOMEM, "no memory");
-	s = conf_load(r->conf_path, &r->conf, err);
+	s = load(r, err);
 	if (s < 0)
 		return s;
 	log_level(r->conf->log_level);
@@ -145,7 +177,9 @@ static int start(struct runner *r, const struct runner_options *o, struct error 
 		s = lock_home(r, o->stream_fd, err);
 	if (s < 0)
 		return s;
-	scratch_clear(r->home);
+	if (!r->degraded)
+		keep(r);
+	leftovers_clear(r->home);
 	if (o->listen_fd >= 0)
 		s = listen_on(r, o->listen_fd, err);
 	if (s == 0 && o->stream_fd >= 0)
@@ -263,6 +297,8 @@ int runner_reload(struct runner *r, struct error *err)
 	}
 	(void)conf_free(r->conf);
 	r->conf = fresh;
+	r->degraded = false;
+	keep(r);
 	log_level(fresh->log_level);
 	log_info(&(struct log_ctx){ .reason = "reloaded" }, "configuration reloaded");
 	return 0;

@@ -189,14 +189,10 @@ int scratch_remove(char *path)
 	return r;
 }
 
-void scratch_clear(const char *home)
+void scratch_clear(const char *parent)
 {
-	char path[PATH_MAX];
-	int n = snprintf(path, sizeof(path), "%s/tmp", home), r;
+	int r = empty(parent, CLEAR_MS);
 
-	if (n < 0 || (size_t)n >= sizeof(path))
-		return;
-	r = empty(path, CLEAR_MS);
 	if (r < 0 && r != -ENOENT)
-		log_warn(NULL, "cannot remove what is left in '%s': %s", path, strerror(-r));
+		log_warn(NULL, "cannot remove what is left in '%s': %s", parent, strerror(-r));
 }

@@ -306,8 +306,5 @@ void talk_close(struct runner *r)
 {
 	r->talk.source = sd_event_source_disable_unref(r->talk.source);
 	if (r->talk.fd >= 0)
-		(void)close(TAKE_FD(r->talk.fd));
-	/* HELLO counts everything that is kept, so it is owed again then. */
-	for (struct job *j = r->jobs; j; j = j->next)
-		j->owed = j->ended ? OWED_RESULT : OWED_NOTHING;
+		(void)close(TAKE_FD(r->talk.fd));       /* the next HELLO counts all jobs anew */
 }

@@ -114,8 +114,10 @@ teardown() { tell; }
 
 @test "at a start an invalid configuration means the last good one" {
 	fresh </dev/null
+	[ "$(post "$(body 52)")" = 200 ]
+	poll 10 ran ' 52 1 '
 	echo 'nonsense = 1' >>"$ROOTFS/etc/calloutd/calloutd.conf"
-	inside systemctl restart calloutd.service
+	inside systemctl restart calloutd.service calloutd-runner@default.service
 	inside systemctl status calloutd.service | grep -q 'degraded.*last good.*nonsense'
 	[ "$(post "$(body 53)")" = 200 ]
 	poll 10 ran ' 53 1 '

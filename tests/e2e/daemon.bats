@@ -163,3 +163,24 @@ answers_tcp() { ss -Hltn "sport = :$PORT" | grep -q .; }
 	[[ $output == *"state-directory has changed: needs a restart"* && $output == *"reserve has changed"* ]]
 	stop_daemon
 }
+
+@test "a runner that is killed is started again; what it ran reads interrupted and is run again" {
+	handler record <<-'EOF'
+		#!/bin/sh
+		out=$(dirname "$0")/../out
+		echo "begin" >>"$out/begun"
+		until [ -e "$out/go" ]; do /bin/sleep 0.05; done
+		echo "$CALLOUT_EVENT $CALLOUT_ATTEMPT" >>"$out/log"
+	EOF
+	conf_usual
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	poll 5 test -s "$T/out/begun"
+	kill -KILL "$(pgrep -P "$DAEMON")"
+	[ "$(post "$(body 2)")" = 200 ]
+	touch "$T/out/go"
+	poll 15 lines 2
+	[ "$(sort "$T/out/log" | tr '\n' ' ')" = '1 1 2 1 ' ]
+	ctl show 1 --json | jq -e '[.attempts[].result] == ["interrupted", "done"]'
+	poll 5 status_says 'child: connected'
+}

@@ -58,6 +58,17 @@ stop_runner() {
 	[ ! -e "$T/socket" ]
 }
 
+@test "with a last good configuration an invalid one is an error in the log, not an end" {
+	start_runner --socket "$T/socket"
+	stop_runner
+	[ "$(stat -c %a "$T/home/last-good.conf")" = 600 ]
+	echo 'nonsense = 1' >>"$T/calloutd.conf"
+	: >"$T/log"
+	start_runner --socket "$T/socket"
+	logged 'the last good one is in force: .*calloutd.conf:[0-9]*: .*nonsense'
+	stop_runner
+}
+
 @test "its socket is for its own user; SIGTERM ends it and removes the socket" {
 	start_runner --socket "$T/socket"
 	[ -S "$T/socket" ]

@@ -1,6 +1,8 @@
 /* test_runner_life.c - how a runner begins, reloads and ends. */
 #include "test_runner_world.h"
 
+#include <spawn.h>
+
 /* ---- ending and reloading ---- */
 
 static void stop_ends_one_attempt(void **state)
@@ -168,6 +170,44 @@ static void what_a_killed_runner_left_is_removed(void **state)
 	assert_int_equal(rmdir(path_in(w, "home/tmp")), 0);
 }
 
+static pid_t sleeper(const struct world *w, const char *scratch)
+{
+	char variable[256];
+	char *argv[] = { (char[]){ "/bin/sleep" }, (char[]){ "600" }, NULL };
+	char *envp[] = { (char[]){ "A=b" }, variable, NULL };
+	pid_t pid;
+
+	(void)snprintf(variable, sizeof(variable), "TMPDIR=%s/%s", w->dir, scratch);
+	assert_int_equal(posix_spawn(&pid, argv[0], NULL, NULL, argv, envp), 0);
+	return pid;
+}
+
+/* It would work beside the next attempt of the same event. */
+static void what_its_handlers_had_started_is_killed(void **state)
+{
+	struct world *w = *state;
+	pid_t unfinished, finished, stranger;
+	int status = 0;
+
+	assert_int_equal(mkdir(w->home, 0700), 0);
+	assert_int_equal(mkdir(path_in(w, "home/tmp"), 0700), 0);
+	assert_int_equal(mkdir(path_in(w, "home/tmp/abcdef"), 0700), 0);
+	assert_int_equal(mkdir(path_in(w, "home/tmpother"), 0700), 0);
+	unfinished = sleeper(w, "home/tmp/abcdef");
+	finished = sleeper(w, "home/tmp/gone");         /* a daemon that an ended attempt left on purpose */
+	stranger = sleeper(w, "home/tmpother");
+	begin_stream(w);
+	assert_int_equal(waitpid(unfinished, &status, WNOHANG), unfinished);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(waitpid(finished, &status, WNOHANG), 0);
+	assert_int_equal(waitpid(stranger, &status, WNOHANG), 0);
+	assert_int_equal(kill(finished, SIGKILL), 0);
+	assert_int_equal(kill(stranger, SIGKILL), 0);
+	assert_int_equal(waitpid(finished, NULL, 0), finished);
+	assert_int_equal(waitpid(stranger, NULL, 0), stranger);
+	assert_int_equal(access(path_in(w, "home/tmp/abcdef"), F_OK), -1);
+}
+
 /* The old one has lost its daemon and ends its handlers; only then the new one says hello. */
 static void a_new_runner_waits_for_the_old_one(void **state)
 {
@@ -227,6 +267,7 @@ int main(void)
 		TEST(reload_is_all_or_nothing),
 		TEST(an_invalid_configuration_is_no_start),
 		TEST(what_a_killed_runner_left_is_removed),
+		TEST(what_its_handlers_had_started_is_killed),
 		TEST(a_new_runner_waits_for_the_old_one),
 		TEST(waiting_ends_when_the_daemon_goes),
 	};

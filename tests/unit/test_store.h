@@ -123,12 +123,12 @@ static UNUSED void sample_make(struct sample *m, int64_t id, int64_t received_ms
 	memset(m, 0, sizeof(*m));
 	m->c.id = id;
 	m->c.has_id = true;
-	(void)strcpy(m->c.action, "update");
-	(void)strcpy(m->c.action_raw, "Update");
-	(void)strcpy(m->c.entity, "Ticket");
-	(void)strcpy(m->c.entity_raw, "Ticket");
-	(void)strcpy(m->c.guid, "11111111-2222-3333-4444-555555555555");
-	(void)strcpy(m->c.time, "2025-09-15T14:57:50Z");
+	(void)snprintf(m->c.action, sizeof(m->c.action), "%s", "update");
+	(void)snprintf(m->c.action_raw, sizeof(m->c.action_raw), "%s", "Update");
+	(void)snprintf(m->c.entity, sizeof(m->c.entity), "%s", "Ticket");
+	(void)snprintf(m->c.entity_raw, sizeof(m->c.entity_raw), "%s", "Ticket");
+	(void)snprintf(m->c.guid, sizeof(m->c.guid), "%s", "11111111-2222-3333-4444-555555555555");
+	(void)snprintf(m->c.time, sizeof(m->c.time), "%s", "2025-09-15T14:57:50Z");
 	(void)snprintf(m->record, sizeof(m->record), "Ticket/%lld", (long long)id);
 	m->handlers[0] = "page";
 	m->e = (struct event_new){
