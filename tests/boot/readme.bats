@@ -1,0 +1,232 @@
+#!/usr/bin/env bats
+# README.md followed to the letter: its commands, configuration and handlers are cut out of the
+# file and run as they stand, on a booted machine that has never seen calloutd.
+
+load lib
+
+setup_file() {
+	boot
+	cut_source
+}
+teardown_file() { shut_down; }
+teardown() { tell; }
+
+# ---- a machine without us: lib.bash's boot, but nothing installed, configured or enabled ----
+
+make() { :; }
+configure() { :; }
+booted() { inside systemctl is-active -q multi-user.target; }
+eval "$(declare -f quiet_host_services | sed '1s/.*/quiet_others ()/')"
+quiet_host_services() {
+	quiet_others
+	rm -f "$ROOTFS"/etc/systemd/system/*.wants/calloutd*
+	# Where sudo is not installed: root becomes root by itself.
+	[ -e "$ROOTFS/usr/bin/sudo" ] || printf '#!/bin/sh\nexec "$@"\n' >"$ROOTFS/usr/bin/sudo"
+	chmod 0755 "$ROOTFS/usr/bin/sudo"
+}
+# The sources as they come from a checkout, without anything built.
+cut_source() {
+	mkdir -p "$ROOTFS/usr/src/calloutd"
+	tar -C "$ROOT" --exclude=.git --exclude='./build*' -cf - . | tar -C "$ROOTFS/usr/src/calloutd" -xf -
+}
+
+# ---- the README's code blocks ----
+
+# block HEADING N: the N-th indented block below "## HEADING", its common indent removed.
+block() {
+	awk -v heading="## $1" -v wanted="$2" '
+		/^## / { here = $0 == heading; next }
+		!here { next }
+		/^    / { if (!inside) { n++; inside = 1 }; if (n == wanted) { line[++count] = $0 }; next }
+		/^ *$/ { if (inside && n == wanted) line[++count] = ""; next }
+		{ inside = 0 }
+		END {
+			least = 99
+			for (i = 1; i <= count; i++) if (match(line[i], /[^ ]/) && RSTART < least) least = RSTART
+			for (i = 1; i <= count; i++) print substr(line[i], least)
+		}' "$ROOT/README.md" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
+}
+
+# follow DIRECTORY: what stdin says, line by line, as an administrator's shell in the machine would run it.
+follow() {
+	inside env -i HOME=/root USER=root LANG=C.UTF-8 TERM=dumb \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		bash -euo pipefail -c 'cd "$1" && source /dev/stdin' follow "$1"
+}
+SOURCE=/usr/src/calloutd
+FIRST='The first webhook in ten minutes'
+REACHABLE='Reachable: behind a proxy, or with its own certificate'
+
+# install_handler NUMBER: the FIRST section's block of that number as handlers/hello, mode 0755.
+install_handler() { block "$FIRST" "$1" | boot_handler hello; }
+# send ID: the README's own way, with a callout of its own kind.
+send() {
+	echo "cat >callout.json <<<'{\"Action\":\"Create\",\"EntityType\":\"Ticket\",\"Id\":$1,\"Fields\":{}}'
+		sudo calloutctl send callout.json --webhook tickets" | follow /root
+}
+# shows EVENT TEXT: what calloutctl show says of it.
+shows() { bctl show "$1" | grep -qF -- "$2"; }
+
+@test "Two commands: the demo builds and runs" {
+	# Should a newer make be listed, there is no network in here to fetch it by.
+	echo 'APT::Get::Upgrade "false";' >"$ROOTFS/etc/apt/apt.conf.d/99test"
+	block 'Two commands' 1 | follow "$SOURCE" >"$M/demo"
+	grep -q 'worked at attempt 2' "$M/demo"
+	grep -q '^   .*greet done in' "$M/demo"
+	grep -q '^Done; everything' "$M/demo"
+	never inside sh -c 'ls -d /tmp/calloutd-demo.*'
+}
+
+@test "Install" {
+	block Install 1 | follow "$SOURCE"
+	inside systemd-analyze verify calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.service
+	inside man -w calloutd calloutd-runner calloutctl calloutd.conf calloutd-handler
+}
+
+@test "The first webhook: secret, handler, configuration, start, send, look" {
+	block "$FIRST" 1 | follow /root | grep -qxE '[0-9a-f]{32}'
+	[ "$(inside stat -c '%a %U %G %s' /etc/calloutd/secrets/tickets)" = '640 root calloutd 64' ]
+	install_handler 2
+	block "$FIRST" 5 | follow_file /etc/calloutd/calloutd.conf
+	block "$FIRST" 6 | follow /root
+	active calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket
+	block "$FIRST" 7 | follow /root >"$M/said"
+	grep -qx '200: stored as event 1; calloutctl show 1 shows it' "$M/said"
+	grep -qE '^ +1 .* tickets +Ticket/1 +create +hello:(waiting|done)$' "$M/said"
+	grep -qx 'Event 1  Ticket/1 create' "$M/said"
+	poll 10 shows 1 '| Ticket 1: create'
+	bctl show 1 | grep -qE '^hello +done +1 +finished'
+	# "Sent again it is a repetition and runs nothing: give it another Id, or retry."
+	block "$FIRST" 7 | follow /root >"$M/said"
+	grep -qx '200: repeats event 1; calloutctl show 1 shows it' "$M/said"
+	bctl retry 1
+	again() { [ "$(bctl show 1 | grep -cF '| Ticket 1: create')" = 2 ]; }
+	poll 10 again
+}
+# follow_file PATH: an editor's part, keeping owner and mode.
+follow_file() { cat >"$ROOTFS$1"; }
+
+@test "The first webhook: the handler in Python" {
+	install_handler 3
+	send 2 | grep -q 'stored as event 2'
+	poll 10 shows 2 '| Ticket 2 {}'
+}
+
+@test "The first webhook: the handler in PowerShell is what contrib/handlers/notify.ps1 does" {
+	# There is no PowerShell in Debian to run it with: only that README and contrib say the same.
+	block "$FIRST" 4 >"$M/pwsh"
+	[ "$(wc -l <"$M/pwsh")" = 3 ]
+	grep -qxFf <(sed -n 1p "$M/pwsh") "$ROOT/contrib/handlers/notify.ps1"
+	grep -qxFf <(sed -n 2p "$M/pwsh") "$ROOT/contrib/handlers/notify.ps1"
+	grep -qF "$(sed -n 3p "$M/pwsh")" "$ROOT/contrib/handlers/notify.ps1"
+}
+
+@test "Every day: each command works as shown" {
+	# A dead letter for the list, and events up to number 17.
+	boot_handler hello <<<$'#!/bin/sh\nexit 100'
+	for id in {3..17}; do send "$id" >/dev/null; done
+	letters() { [ "$(bctl events --state failed --json | wc -l)" = "$1" ]; }
+	poll 10 letters 15
+	install_handler 2
+	block 'Every day' 1 | sed -E 's/ {2,}[^ ].*//' >"$M/commands"
+	[ "$(wc -l <"$M/commands")" = 9 ]
+	while read -r command; do
+		case $command in
+		'calloutctl tail')
+			inside timeout -s INT 20 calloutctl tail >"$M/tail" 3>&- &
+			tail=$!
+			seen() { send "$((100 + RANDOM))" >/dev/null; grep -q 'Ticket/1' "$M/tail"; }
+			poll 10 seen
+			pkill -INT -P "$tail" || kill -INT "$tail"
+			wait "$tail" || true
+			;;
+		*) follow /root <<<"$command" >"$M/said"; [ -s "$M/said" ] ;;
+		esac
+	done <"$M/commands"
+	poll 10 letters 0
+	inside journalctl -q --no-pager CALLOUT_EVENT=17 | grep -q 'stored: create of Ticket/17'
+	inside journalctl -q --no-pager CALLOUT_EVENT=17 | grep -q 'Ticket 17: create'
+	follow /root <<<'sudo calloutd --check && sudo calloutctl reload'
+}
+
+@test "Every day: metrics-listen and a restart" {
+	grep -oE 'metrics-listen = "127.0.0.1:9081"' "$ROOT/README.md" >>"$ROOTFS/etc/calloutd/calloutd.conf"
+	inside systemctl restart calloutd.service
+	curl -sS http://127.0.0.1:9081/metrics | grep -q '^calloutd_callouts_total{webhook="tickets"'
+}
+
+@test "members of calloutd-admin need no sudo, but for what reads secrets" {
+	inside useradd -M -G calloutd-admin technician
+	inside runuser -u technician -- calloutctl show 1 | grep -q 'Ticket/1'
+	for command in 'send - --webhook tickets' 'sign - --webhook tickets' 'verify - --header x'; do
+		# shellcheck disable=SC2086 # words are wanted
+		run inside runuser -u technician -- calloutctl $command <"$ROOTFS/root/callout.json"
+		[ "$status" = 1 ]
+	done
+}
+
+@test "An upgrade restarts by itself what runs" {
+	before=$(main_pid calloutd.service)
+	block Install 2 | follow "$SOURCE"
+	[ "$(main_pid calloutd.service)" != "$before" ]
+	active calloutd.service
+	send 200 | grep -q stored
+}
+
+@test "Reachable: without a proxy, with certbot's certificate on port 443" {
+	live=$ROOTFS/etc/letsencrypt/live/hooks.example.net
+	mkdir -p "$live"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hooks.example.net \
+		-addext subjectAltName=DNS:hooks.example.net -keyout "$live/privkey.pem" -out "$live/fullchain.pem" 2>/dev/null
+	block "$REACHABLE" 3 | follow "$SOURCE"
+	[ "$(inside stat -c '%a %G' /etc/calloutd/tls/privkey.pem)" = '640 calloutd' ]
+	block "$REACHABLE" 4 >>"$ROOTFS/etc/calloutd/calloutd.conf"
+	block "$REACHABLE" 5 | follow /root
+	# The name leads here, and this machine believes the certificate, as it would a real one.
+	echo '127.0.0.1 hooks.example.net' >>"$ROOTFS/etc/hosts"
+	cat "$live/fullchain.pem" >>"$ROOTFS/etc/ssl/certs/ca-certificates.crt"
+	grep -oE 'sudo calloutctl send callout.json .* --via https://[a-z.]*' "$ROOT/README.md" |
+		follow /root | grep -q '^200: '
+	bctl status | grep -q ':443 (https'
+	# The next renewal: certbot runs the hook, the certificate changes under the running daemon.
+	pid=$(main_pid calloutd.service)
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=renewed.example.net \
+		-keyout "$live/privkey.pem" -out "$live/fullchain.pem" 2>/dev/null
+	block "$REACHABLE" 3 | tail -n 1 | follow "$SOURCE"
+	beside openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q renewed
+	[ "$(main_pid calloutd.service)" = "$pid" ]
+}
+
+@test "Troubleshooting: a drop-in's path that does not exist, 226/NAMESPACE" {
+	drop_in calloutd-runner@default.service <<-'EOT'
+		[Service]
+		ReadWritePaths=/srv/no/such/place
+	EOT
+	inside systemctl stop calloutd-runner@default.service
+	bctl retry 1
+	says() { inside systemctl status --no-pager calloutd-runner@default.service | grep -q '226/NAMESPACE'; }
+	poll 10 says
+	bctl status | grep -q 'the runner is starting'
+	rm -r "$ROOTFS/etc/systemd/system/calloutd-runner@default.service.d"
+	inside systemctl daemon-reload
+	third() { [ "$(bctl show 1 | grep -cF '| Ticket 1: create')" = 3 ]; }
+	poll 15 third
+}
+
+@test "Troubleshooting: Permission denied from reload though --check is content" {
+	inside chgrp root /etc/calloutd/secrets/tickets
+	inside calloutd --check
+	run bctl reload
+	[ "$status" = 1 ]
+	[[ $output == *'Permission denied'* ]]
+	inside chgrp calloutd /etc/calloutd/secrets/tickets
+	bctl reload
+}
+
+@test "Install: uninstall takes away all but configuration and events" {
+	inside systemctl disable -q --now calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket
+	grep -oE 'sudo make uninstall PREFIX=/usr' "$ROOT/README.md" | follow "$SOURCE"
+	never inside sh -c 'find /usr -path "$1" -prune -o -name "*callout*" -print | grep .' sh "$SOURCE"
+	[ -s "$ROOTFS/etc/calloutd/calloutd.conf" ]
+	[ -s "$ROOTFS/var/lib/calloutd/calloutd.db" ]
+}
