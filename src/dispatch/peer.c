@@ -163,6 +163,7 @@ static void take_kept(struct peer *p, struct lane *l, const struct link_result *
 	}
 	if (!found || known || (k.state != DELIVERY_WAITING && k.state != DELIVERY_PARKED) ||
 	    r->attempt <= k.attempts) {
+		lane_forget(l, r->event);       /* if it was read ahead, that is out of date */
 		drop_result(p, r);
 		return;
 	}

@@ -211,3 +211,32 @@ teardown() { tell; }
 	as_js() { grep -qx svc-js "$ROOTFS/var/lib/calloutd-runner/js/handlers/jit/jit-log"; }
 	poll 10 as_js
 }
+
+# renew NAME: what certbot does: a new certificate, then its hook.
+renew() {
+	local live=$ROOTFS/root/live
+	mkdir -p "$live"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$1" \
+		-addext 'subjectAltName=IP:127.0.0.1' -keyout "$live/privkey.pem" -out "$live/fullchain.pem" 2>/dev/null
+	cp "$ROOT/contrib/certbot-hook" "$ROOTFS/root/certbot-hook"
+	inside env RENEWED_LINEAGE=/root/live sh /root/certbot-hook
+}
+subject() {
+	beside openssl s_client -connect 127.0.0.1:9080 </dev/null 2>/dev/null | openssl x509 -noout -subject
+}
+
+@test "its own certificate, renewed by certbot's hook while it runs" {
+	fresh </dev/null
+	renew first
+	sed -i '1i tls-certificate = "/etc/calloutd/tls/fullchain.pem"\ntls-key = "/etc/calloutd/tls/privkey.pem"' \
+		"$ROOTFS/etc/calloutd/calloutd.conf"
+	inside systemctl restart calloutd.service
+	[[ $(subject) == *first* ]]
+	[ "$(URL=https://127.0.0.1:9080 post "$(body 95)" --cacert "$ROOTFS/root/live/fullchain.pem")" = 200 ]
+	[ "$(inside stat -c '%G %a' /etc/calloutd/tls/privkey.pem)" = 'calloutd 640' ]
+	before=$(main_pid calloutd.service)
+	renew second
+	[[ $(subject) == *second* ]]
+	[ "$(main_pid calloutd.service)" = "$before" ]
+	poll 10 ran ' 95 1 '
+}

@@ -312,7 +312,8 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 	wait "$TAIL" || status=$?
 	TAIL=
 	[ "$status" = 0 ]
-	ctl tail --entity Nothing >"$T/tail" 3>&- &
+	# Not by the function: a signal would end its shell and leave the program.
+	"$BUILD/calloutctl" --socket "$ADMIN" tail --entity Nothing >"$T/tail" 3>&- &
 	TAIL=$!
 	kill -TERM "$TAIL" 2>/dev/null || true
 	wait "$TAIL" || true

@@ -92,6 +92,14 @@ stop_runner() {
 	[ "$(cat "$T/socket")" = precious ]
 }
 
+@test "two runners do not share a home" {
+	start_runner --socket "$T/socket"
+	run runner --socket "$T/other"
+	[ "$status" = 1 ]
+	[[ $output = *"another calloutd-runner uses '$T/home'"* ]]
+	stop_runner
+}
+
 @test "SIGHUP reads the configuration again; an invalid one changes nothing" {
 	start_runner --socket "$T/socket"
 	kill -HUP "$RUNNER"

@@ -310,7 +310,7 @@ static uint32_t dice(uint64_t *seed, uint32_t sides)
 static void add_blanks(struct buf *b, uint64_t *seed)
 {
 	while (dice(seed, 4) == 0)
-		(void)buf_append(b, " \t\r\n" + dice(seed, 4), 1);
+		(void)buf_append(b, &" \t\r\n"[dice(seed, 4)], 1);
 }
 
 static void add_string(struct buf *b, uint64_t *seed)
