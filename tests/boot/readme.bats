@@ -3,6 +3,7 @@
 # file and run as they stand, on a booted machine that has never seen calloutd.
 
 load lib
+load ../blocks
 
 setup_file() {
 	boot
@@ -28,23 +29,6 @@ quiet_host_services() {
 cut_source() {
 	mkdir -p "$ROOTFS/usr/src/calloutd"
 	tar -C "$ROOT" --exclude=.git --exclude='./build*' -cf - . | tar -C "$ROOTFS/usr/src/calloutd" -xf -
-}
-
-# ---- the README's code blocks ----
-
-# block HEADING N: the N-th indented block below "## HEADING", its common indent removed.
-block() {
-	awk -v heading="## $1" -v wanted="$2" '
-		/^## / { here = $0 == heading; next }
-		!here { next }
-		/^    / { if (!inside) { n++; inside = 1 }; if (n == wanted) { line[++count] = $0 }; next }
-		/^ *$/ { if (inside && n == wanted) line[++count] = ""; next }
-		{ inside = 0 }
-		END {
-			least = 99
-			for (i = 1; i <= count; i++) if (match(line[i], /[^ ]/) && RSTART < least) least = RSTART
-			for (i = 1; i <= count; i++) print substr(line[i], least)
-		}' "$ROOT/README.md" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
 }
 
 # follow DIRECTORY: what stdin says, line by line, as an administrator's shell in the machine would run it.

@@ -1,0 +1,352 @@
+#!/usr/bin/env bats
+# What the documentation shows works: configurations parse, command lines are understood, defaults
+# and ranges are the real ones, handlers run, proxies pass callouts on, files named are there.
+
+load lib
+load ../blocks
+
+setup() { make_home; }
+teardown() {
+	for pid in ${PIDS:-}; do
+		if kill "$pid" 2>/dev/null; then wait "$pid" 2>/dev/null || true; fi
+	done
+	clean_home
+}
+
+check() { "$BUILD/calloutd" --config "$T/calloutd.conf" --check; }
+# at_home: an example's places become this test's, so that its secrets and handlers are there.
+at_home() { sed "s|/etc/calloutd/secrets/[a-z.]*|$T/secret|g; s|/etc/calloutd/|$T/|g"; }
+# A handler for every program that an example names.
+handlers_for() { # FILE
+	grep -oE "$T/handlers/[a-z.-]+" "$1" | while read -r program; do handler "${program##*/}" <<<'#!/bin/sh'; done
+}
+REACHABLE='Reachable: behind a proxy, or with its own certificate'
+
+# ---- configurations ----
+
+@test "README's configuration is good, with what its sections add" {
+	{ block 'The first webhook in ten minutes' 5
+	  grep -oE '(trusted-proxies|metrics-listen|log-level) = (\{[^}]*\}|"[^"]*")' "$ROOT/README.md"; } | at_home >"$T/calloutd.conf"
+	handlers_for "$T/calloutd.conf"
+	[ "$(grep -cE '^(trusted-proxies|metrics-listen|log-level) = ' "$T/calloutd.conf")" = 3 ]
+	check
+	# And with its own certificate.
+	mkdir "$T/tls"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x \
+		-keyout "$T/tls/privkey.pem" -out "$T/tls/fullchain.pem" 2>/dev/null
+	block "$REACHABLE" 4 | at_home >>"$T/calloutd.conf"
+	grep -q '^tls-key' "$T/calloutd.conf"
+	check
+}
+
+@test "the examples of the manual pages are good" {
+	for page in calloutd.conf.5 calloutd-handler.7; do
+		n=1
+		until [ -z "$(man_block "$page" "$n")" ]; do
+			man_block "$page" "$n" | at_home >"$T/example"
+			n=$((n + 1))
+			grep -q '^handler "' "$T/example" || continue
+			{ cat "$T/example"; grep -q '^webhook "' "$T/example" || conf_webhook; } >"$T/calloutd.conf"
+			handlers_for "$T/calloutd.conf"
+			check
+			examples=$((${examples:-0} + 1))
+		done
+	done
+	[ "$examples" = 2 ]
+}
+
+# settings FIELD: "SECTION KEY VALUE" of calloutd.conf(5), VALUE by the manual's "Default:", or the bounds "LOW HIGH".
+settings() {
+	man_text calloutd.conf.5 | awk -v field="$1" '
+		/^\.Ss (webhook|handler|subscribe|autotask)/ { section = $2 }
+		/^\.Sh SETTINGS/ { section = "top" }
+		/^\.Sh FILES/ { exit }
+		/^\.It Cm / { key = $3; next }
+		field == "default" && /^Default: [0-9]+\.$/ { sub(/\.$/, "", $2); print section, key, $2 }
+		field == "default" && /^Default:$/ { wanted = 1; next }
+		field == "default" && wanted && /^\.Li / { sub(/^\.Li /, ""); sub(/ [.,]$/, ""); sub(/ ,$/, ""); print section, key, $0 }
+		{ wanted = 0 }
+		field == "range" && match($0, /^(Duration|Size|Number), [0-9]+[A-Za-z]* to [0-9]+[A-Za-z]*/) {
+			split(substr($0, 1, RLENGTH), word, " "); print section, key, word[2], word[4] }'
+}
+# conf_with SECTION KEY VALUE: a whole configuration with that one setting.
+conf_with() {
+	local line="$2 = $3"
+	[ "$1" != top ] || echo "$line"
+	conf_webhook
+	handler hello <<<'#!/bin/sh'
+	if [ "$1" = handler ]; then conf_handler hello "$line"; else conf_handler hello; fi
+}
+
+# lines_of SECTION: the defaults as settings. spelt_out SECTION-FUNCTION: a configuration with what it prints for each.
+lines_of() { awk -v s="$1" '$1 == s && $2 !~ /^(listen|state-directory|admin-socket)$/ { key = $2; $1 = $2 = ""; print key " =" $0 }' "$T/defaults"; }
+spelt_out() {
+	cat <<-EOT
+		state-directory = "$T/state"
+		admin-socket = "$ADMIN"
+		listen = { "127.0.0.1:$PORT" }
+		$("$1" top)
+		webhook "tickets" {
+		    path = "$HOOK"
+		    secrets = { "file:$T/secret" }
+		    subscribe {
+		        entity = "Ticket"
+		        events = { "update" }
+		        $("$1" subscribe)
+		    }
+		}
+		handler "hello" {
+		    webhooks = { "tickets" }
+		    command = { "$T/handlers/hello" }
+		    $("$1" handler)
+		}
+	EOT
+}
+
+@test "calloutd.conf(5): the defaults it names are those in force" {
+	settings default >"$T/defaults"
+	[ "$(wc -l <"$T/defaults")" -ge 24 ]
+	handler hello <<<'#!/bin/sh'
+	spelt_out true >"$T/calloutd.conf"
+	start_daemon
+	ctl config >"$T/plain"
+	spelt_out lines_of >"$T/calloutd.conf"
+	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 8))" ]
+	ctl reload
+	ctl config | diff "$T/plain" -
+	grep -qx 'top listen { "127.0.0.1:9080" }' "$T/defaults"
+}
+
+@test "calloutd.conf(5): the bounds it names are taken, what is beyond is not" {
+	settings range >"$T/ranges"
+	[ "$(wc -l <"$T/ranges")" -ge 15 ]
+	while read -r section key low high; do
+		for value in "$low" "$high"; do
+			conf_with "$section" "$key" "\"$value\"" >"$T/calloutd.conf"
+			check || { echo "$section $key $value is refused"; return 1; }
+		done
+		more=$((${high%%[a-zA-Z]*} + 1))${high##*[0-9]}
+		less=$((${low%%[a-zA-Z]*} - 1))${low##*[0-9]}
+		for value in "$more" "$less"; do
+			[[ $value != -* ]] || continue
+			conf_with "$section" "$key" "\"$value\"" >"$T/calloutd.conf"
+			run check
+			[ "$status" = 78 ] || { echo "$section $key $value is taken"; return 1; }
+			[[ $output == *"$key"* ]]
+		done
+	done <"$T/ranges"
+}
+
+# ---- command lines ----
+
+# Every command line shown in README, SECURITY and the manual pages, one a line.
+shown() {
+	for page in "$ROOT"/docs/man/*; do
+		man_text "${page##*/}" | sed -nE 's/^\.(Dl|Li|Pq Li|Ql) (calloutctl|calloutd|journalctl)( .*)?$/\2\3/p' | sed -E 's/ [.,:]$//'
+	done
+	grep -ohE '`(sudo )?(calloutctl|calloutd|journalctl)( [^`]*)?`' "$ROOT/README.md" "$ROOT/SECURITY.md" | tr -d '`'
+	for heading in 'The first webhook in ten minutes' 'Every day'; do
+		for n in 1 2 3 4 5 6 7; do
+			block "$heading" "$n" | grep -E '^(sudo )?(calloutctl|calloutd|journalctl) ' | sed -E 's/ {2,}[^ ].*//'
+		done
+	done
+}
+
+# understood LINE: a lone command must exist; one with arguments is run and must not be misused.
+understood() {
+	local words status=0
+	read -ra words <<<"$1"
+	case ${words[0]} in
+	calloutctl)
+		[ "${#words[@]}" -gt 1 ] || return 0
+		[ "${#words[@]}" -gt 2 ] || { ctl "${words[1]}" --help >/dev/null; return; }
+		( cd "$T" && timeout 5 "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "${words[@]:1}" ) </dev/null >"$T/said" 2>&1 || status=$?
+		[ "$status" != 2 ]
+		;;
+	calloutd) [ "${#words[@]}" = 1 ] || "$BUILD/calloutd" --config "$T/calloutd.conf" "${words[@]:1}" >/dev/null ;;
+	journalctl) mkdir -p "$T/journal" && journalctl -q --no-pager -D "$T/journal" "${words[@]:1}" ;;
+	esac
+}
+
+@test "every command line that is shown is understood" {
+	handler hello <<<'#!/bin/sh'
+	{ conf_top; conf_webhook; conf_handler hello; } >"$T/calloutd.conf"
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	cp "$(body 2)" "$T/callout.json"
+	shown | sed 's/^sudo //; s/ && .*//; s/ | .*//; s/EVENT/1/g' | sort -u >"$T/shown"
+	[ "$(wc -l <"$T/shown")" -ge 25 ]
+	while read -r line; do
+		understood "$line" || { echo "not understood: $line"; cat "$T/said"; return 1; }
+	done <"$T/shown"
+	# What would be wrong is noticed.
+	run understood 'calloutctl events --nonsense'
+	[ "$status" != 0 ]
+	run understood 'calloutctl conquer'
+	[ "$status" != 0 ]
+}
+
+# options_of: the long options a --help lists, one a line.
+options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\1/p' | sort -u; }
+
+@test "calloutctl(1): each command has the options that its --help lists" {
+	man_text calloutctl.1 | sed -n 's/^\.It Cm //p' >"$T/commands"
+	filters=$(man_text calloutctl.1 | grep -E '^\.It Fl -(webhook|kind|state) ')
+	for command in $("$BUILD/calloutctl" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+		"$BUILD/calloutctl" "$command" --help | sed '/^.calloutctl --help/d' | options_of >"$T/has"
+		# Filters and --offline are described once, below the command.
+		{ grep "^$command\b" "$T/commands" | grep -oE 'Fl -[a-z-]+' || true
+		  case $command in
+		  events | show | tail) man_text calloutctl.1 | awk -v c="$command" '
+			/^\.It Cm / { here = $3 == c } here && !/^\.It Cm/ { print }' | grep -oE 'Fl -[a-z-]+' || true ;;
+		  esac
+		  [ "$command" != tail ] || grep -oE 'Fl -[a-z-]+' <<<"$filters"
+		  [ "$command" != show ] || echo 'Fl -state-directory'
+		} | sed 's/Fl -//' | sort -u >"$T/told"
+		diff "$T/has" "$T/told" || { echo "in: $command"; return 1; }
+	done
+}
+
+@test "calloutd(8), calloutd-runner(8): the options are those of --help" {
+	for page in calloutd.8 calloutd-runner.8; do
+		diff <("$BUILD/${page%.8}" --help | sed -nE 's/^  .*--([a-z]+).*/\1/p' | sort -u) \
+			<(man_text "$page" | sed -n '/^\.Sh DESCRIPTION/,/^\.S[sh] /p; /^The options are/,/^\.S[sh] /p' |
+				sed -n 's/^\.It Fl //p' | grep -oE 'Fl -[a-z]+|^-[a-z]+' | sed 's/Fl //; s/^-//' | sort -u)
+	done
+}
+
+# ---- words of the code ----
+
+@test "calloutd(8): every answer the code gives, and no other" {
+	# 414 is libmicrohttpd's own, for a request line too long for its memory.
+	diff <({ sed -nE 's/.*INTAKE_[A-Z]+, ([0-9]{3}), LOG_.*/\1/p' "$ROOT/src/intake/report.c"; echo 414; } | sort -u) \
+		<(man_text calloutd.8 | sed -n '/^\.Ss Answers/,/^\.El/p' | sed -n 's/^\.It \([0-9, ]*\)$/\1/p' | tr -d ' ' | tr ',' '\n' | sort -u)
+	conf_usual
+	start_daemon
+	long=$(head -c 60000 /dev/zero | tr '\0' a)
+	[ "$(curl -s -o /dev/null -w '%{http_code}' "$URL/$long")" = 414 ]
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -H "X-Long: ${long:0:20000}" "$URL/")" = 431 ]
+}
+
+@test "calloutd(8): every reason code the code logs, and no other" {
+	diff <({ sed -nE 's/^\s*\[VERDICT_[A-Z]+\] = \{ "([a-z-]+)".*/\1/p' "$ROOT/src/intake/report.c" | grep -v '^none$'
+		grep -rhoE '\.reason = "[a-z-]+"' "$ROOT/src" | cut -d'"' -f2
+		sed -n '/results\[\] = {/,/};/p' "$ROOT/src/store/names.c" | sed -nE 's/.*\] = "([a-z-]+)".*/\1/p'; } | sort -u) \
+		<(man_text calloutd.8 | sed -n '/^\.Sh DIAGNOSTICS/,/^\.Sh SEE/p' | sed -n 's/^\.It Li //p' | sort -u)
+}
+
+# ---- handlers and proxies ----
+
+@test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
+	port=$(free_port)
+	cat >"$T/far.py" <<-'EOT'
+		import http.server, sys
+		class Far(http.server.BaseHTTPRequestHandler):
+		    def do_POST(self):
+		        body = self.rfile.read(int(self.headers["Content-Length"]))
+		        open(sys.argv[2], "ab").write(self.headers["Idempotency-Key"].encode() + b" " + body + b"\n")
+		        self.send_response(200)
+		        self.send_header("Content-Length", "0")
+		        self.end_headers()
+		http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Far).serve_forever()
+	EOT
+	/usr/bin/python3 "$T/far.py" "$port" "$T/far.log" >"$T/far.out" 2>&1 3>&- &
+	PIDS=$!
+	far_up() { curl -s -o /dev/null "http://127.0.0.1:$port/"; }
+	poll 10 far_up
+	man_block calloutd-handler.7 1 | handler forward
+	{ conf_top; conf_webhook; conf_handler forward "environment = { \"TARGET_URL=http://127.0.0.1:$port/\" }"; } >"$T/calloutd.conf"
+	start_daemon
+	[ "$(post "$(body 1 Update)")" = 200 ]
+	file=$(body 2 Create)
+	[ "$(post "$file")" = 200 ]
+	is_done() { [ "$(ctl show "$1" --json | jq -r '.deliveries[0].state')" = 'done' ]; }
+	poll 10 is_done 1
+	poll 10 is_done 2
+	[ "$(cat "$T/far.log")" = "calloutd-2 $(cat "$file")" ]
+}
+
+# through PORT: a callout comes through untouched, its client is known, a forged one is not believed.
+through() {
+	{ conf_top; grep -oE 'trusted-proxies = \{[^}]*\}' "$ROOT/README.md"; conf_webhook; conf_handler record; } >"$T/calloutd.conf"
+	start_daemon
+	proxy_up() { curl -s -o /dev/null "http://127.0.0.1:$1/"; }
+	poll 20 proxy_up "$1"
+	file=$(body 5)
+	[ "$(URL=http://127.0.0.1:$1 post "$file" -H 'X-Forwarded-For: 203.0.113.9')" = 200 ]
+	poll 10 lines 1
+	cmp "$file" "$T/out/1.record"
+	[ "$(ctl show 1 --json | jq -r .client)" = 127.0.0.1 ]
+}
+
+@test "README: the lines for nginx" {
+	front=$(free_port)
+	block "$REACHABLE" 1 | sed "s/127.0.0.1:9080/127.0.0.1:$PORT/" >"$T/location.conf"
+	cat >"$T/nginx.conf" <<-EOT
+		daemon off;
+		user root;
+		pid $T/nginx.pid;
+		error_log $T/nginx.log;
+		events { }
+		http {
+		    access_log $T/access.log;
+		    client_body_temp_path $T/nginx-body;
+		    proxy_temp_path $T/nginx-proxy;
+		    fastcgi_temp_path $T/nginx-fastcgi;
+		    uwsgi_temp_path $T/nginx-uwsgi;
+		    scgi_temp_path $T/nginx-scgi;
+		    server { listen 127.0.0.1:$front; include $T/location.conf; }
+		}
+	EOT
+	/usr/sbin/nginx -c "$T/nginx.conf" 3>&- &
+	PIDS=$!
+	through "$front"
+	never grep -q "${HOOK##*/}" "$T/access.log"
+}
+
+@test "README: the lines for Caddy" {
+	front=$(free_port)
+	{ printf '{\n\tadmin off\n}\n'
+	  block "$REACHABLE" 2 | sed "s|hooks.example.net|http://127.0.0.1:$front|; s/127.0.0.1:9080/127.0.0.1:$PORT/"; } >"$T/Caddyfile"
+	HOME=$T XDG_DATA_HOME=$T caddy run --adapter caddyfile --config "$T/Caddyfile" >"$T/caddy.log" 2>&1 3>&- &
+	PIDS=$!
+	through "$front"
+}
+
+@test "README: socat writes a request down, verify tells what is wrong with it" {
+	conf_usual
+	start_daemon
+	between=$(free_port)
+	command=$(tr '\n' ' ' <"$ROOT/README.md" | grep -oE 'socat -r request +TCP-LISTEN:9099,bind=127.0.0.1 TCP:127.0.0.1:9080')
+	command=${command/9099/$between}
+	( cd "$T" && exec ${command/9080/$PORT} ) 3>&- &
+	PIDS=$!
+	listening() { ss -Hltn "sport = :$between" | grep -q .; }
+	poll 5 listening
+	file=$(body 3)
+	[ "$(SECRET=another-webhooks-secret URL=http://127.0.0.1:$between post "$file")" = 401 ]
+	wait "$PIDS" || true
+	PIDS=
+	run ctl verify --request "$T/request"
+	[ "$status" = 1 ]
+	printf another-webhooks-secret >"$T/other"
+	chmod 0600 "$T/other"
+	ctl verify --request "$T/request" --secret-file "$T/other"
+}
+
+# ---- names ----
+
+@test "every file and manual page the documents name is there" {
+	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api; do
+		while read -r path; do
+			compgen -G "$ROOT/$path" >/dev/null || { echo "$document names $path"; return 1; }
+		done < <(grep -oE '`[^` ]+`' "$ROOT/$document.md" | tr -d '`' |
+			grep -E '^(src|include|docs|contrib|tests|systemd|config|\.ci)/')
+	done
+	while read -r page section; do
+		[ -e "$ROOT/docs/man/$page.$section" ] || { echo "no page $page($section)"; return 1; }
+	done < <(cat "$ROOT"/docs/man/* | sed -nE 's/^\.Xr (calloutd?[a-z.-]*) ([0-9]).*/\1 \2/p' | sort -u)
+	while IFS='()' read -r page section _; do
+		[ -e "$ROOT/docs/man/$page.$section" ] || { echo "no page $page($section)"; return 1; }
+	done < <(cat "$ROOT"/*.md "$ROOT"/docs/*.md | grep -oE 'callout[a-z.-]+\([0-9]\)' | sort -u)
+}
