@@ -162,7 +162,10 @@ follow_file() { cat >"$ROOTFS$1"; }
 	mkdir -p "$live"
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hooks.example.net \
 		-addext subjectAltName=DNS:hooks.example.net -keyout "$live/privkey.pem" -out "$live/fullchain.pem" 2>/dev/null
+	# Also before it was ever started.
+	inside systemctl stop calloutd.socket calloutd.service
 	block "$REACHABLE" 3 | follow "$SOURCE"
+	inside systemctl start calloutd.socket calloutd.service
 	[ "$(inside stat -c '%a %G' /etc/calloutd/tls/privkey.pem)" = '640 calloutd' ]
 	block "$REACHABLE" 4 >>"$ROOTFS/etc/calloutd/calloutd.conf"
 	block "$REACHABLE" 5 | follow /root
@@ -179,6 +182,11 @@ follow_file() { cat >"$ROOTFS$1"; }
 	block "$REACHABLE" 3 | tail -n 1 | follow "$SOURCE"
 	beside openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q renewed
 	[ "$(main_pid calloutd.service)" = "$pid" ]
+	# certbot hears when the daemon refuses the pair; the one before stays.
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$live/privkey.pem" 2>/dev/null
+	run inside env RENEWED_LINEAGE=/etc/letsencrypt/live/hooks.example.net /etc/letsencrypt/renewal-hooks/deploy/calloutd
+	[ "$status" != 0 ]
+	beside openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q renewed
 }
 
 @test "Troubleshooting: a drop-in's path that does not exist, 226/NAMESPACE" {
@@ -195,6 +203,21 @@ follow_file() { cat >"$ROOTFS$1"; }
 	inside systemctl daemon-reload
 	third() { [ "$(bctl show 1 | grep -cF '| Ticket 1: create')" = 3 ]; }
 	poll 15 third
+}
+
+@test "calloutd-runner(8): a drop-in's user that does not exist, 217/USER" {
+	drop_in calloutd-runner@default.service <<-'EOT'
+		[Service]
+		User=nobody-we-know
+	EOT
+	inside systemctl stop calloutd-runner@default.service
+	bctl retry 2
+	says() { inside systemctl status --no-pager calloutd-runner@default.service | grep -q '217/USER'; }
+	poll 10 says
+	rm -r "$ROOTFS/etc/systemd/system/calloutd-runner@default.service.d"
+	inside systemctl daemon-reload
+	mended() { bctl show 2 | grep -qE '^hello +done'; }
+	poll 15 mended
 }
 
 @test "Troubleshooting: Permission denied from reload though --check is content" {
