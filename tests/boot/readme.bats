@@ -187,6 +187,9 @@ follow_file() { cat >"$ROOTFS$1"; }
 	run inside env RENEWED_LINEAGE=/etc/letsencrypt/live/hooks.example.net /etc/letsencrypt/renewal-hooks/deploy/calloutd
 	[ "$status" != 0 ]
 	beside openssl s_client -connect 127.0.0.1:443 </dev/null 2>/dev/null | openssl x509 -noout -subject | grep -q renewed
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=mended.example.net \
+		-keyout "$live/privkey.pem" -out "$live/fullchain.pem" 2>/dev/null
+	block "$REACHABLE" 3 | tail -n 1 | follow "$SOURCE"
 }
 
 @test "Troubleshooting: a drop-in's path that does not exist, 226/NAMESPACE" {
