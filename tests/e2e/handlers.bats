@@ -150,6 +150,7 @@ paused() { ctl status | grep -qi paus; }
 
 @test "when, actions and ignored persons choose" {
 	conf_usual 'when = { "Status=5|8" }' 'actions = { "update" }' 'ignore-persons = { 29682885 }'
+	sed -i '1i log-level = "debug"' "$T/calloutd.conf"
 	start_daemon
 	send() { printf '%s' "$1" >"$T/one"; [ "$(post "$T/one")" = 200 ]; }
 	send '{"Action":"Update","EntityType":"Ticket","Id":1,"Fields":{"Status":"4"}}'
@@ -158,4 +159,9 @@ paused() { ctl status | grep -qi paus; }
 	send '{"Action":"Update","EntityType":"Ticket","Id":4,"Fields":{"Status":8}}'
 	poll 5 lines 1
 	[ "$(cut -d' ' -f4 "$T/out/log")" = 4 ]
+	# With log-level = "debug" the log says for each why, without values.
+	logged 'Ticket/1: condition 1 (Status)'
+	logged 'Ticket/2: action'
+	logged 'Ticket/3: person is ignored'
+	logged 'Ticket/4: matches'
 }
