@@ -187,7 +187,6 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 /* ---- events.c ---- */
 
 /* The members of an attempt, within an open object; "run" only if it is not 0. */
-void write_attempt(struct writer *w, const struct attempt *t);
 /* An event with its body (free() it). A failure is q's answer already. */
 int request_body(struct request *q, int64_t id, struct event *ret, void **ret_body,
 		 size_t *ret_len);

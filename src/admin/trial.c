@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/shown.h"
 #include "base/clock.h"
 #include "dispatch/link.h"
 #include "dispatch/outcome.h"
@@ -64,7 +65,7 @@ static void answer_result(struct answer *a, const struct trial *t, const struct 
 	struct attempt done = attempt_of(t, r);
 
 	writer_object(&w, NULL);
-	write_attempt(&w, &done);
+	shown_attempt(&w, &done);
 	writer_end(&w);
 	answer_json(a, &w);
 	request_log(t, t->event, t->handler, "try: %s, status %d",

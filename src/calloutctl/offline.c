@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/shown.h"
 #include "callout/entity.h"
 #include "private.h"
 #include "store/store.h"
@@ -29,99 +30,6 @@ static enum exit_status failed(int r)
 {
 	return complain(CTL_NO, r == -EUCLEAN ? "the store is damaged: restore a backup" : "cannot read the store: %s",
 			strerror(-r));
-}
-
-/* ---- one event as the API writes it ---- */
-
-static void int_or_null(struct writer *w, const char *name, bool has, int64_t value)
-{
-	if (has)
-		writer_int(w, name, value);
-	else
-		writer_null(w, name);
-}
-
-static void write_facts(struct writer *w, const struct event *e)
-{
-	writer_int(w, "event", e->id);
-	writer_moment(w, "received", e->received_ms);
-	writer_text(w, "kind", event_kind_name(e->kind));
-	writer_text(w, "source", event_source_name(e->source));
-	writer_text(w, "webhook", e->webhook);
-	writer_bool(w, "verified", e->verified);
-	writer_uint(w, "signed_by", e->signed_by);
-	writer_text(w, "action", e->action);
-	writer_text(w, "action_raw", e->action_raw);
-	writer_text(w, "entity", e->entity);
-	writer_text(w, "entity_raw", e->entity_raw);
-	int_or_null(w, "id", e->has_id, e->record_id);
-	writer_text(w, "record", e->record);
-	writer_text(w, "guid", e->guid);
-	int_or_null(w, "sequence", e->has_sequence, e->sequence);
-	int_or_null(w, "person", e->has_person, e->person);
-	writer_text(w, "time", e->time);
-	writer_text(w, "client", e->client);
-	writer_text(w, "reason", e->reason);
-	writer_uint(w, "duplicates", e->duplicates);
-	writer_uint(w, "body_bytes", e->body_len);
-	writer_bool(w, "body_kept", e->body_kept);
-}
-
-static int write_delivery(void *arg, const struct delivery *d)
-{
-	struct writer *w = arg;
-	bool parked = d->state == DELIVERY_PARKED;
-
-	writer_object(w, NULL);
-	writer_text(w, "handler", d->handler);
-	writer_text(w, "state", delivery_state_name(d->state));
-	writer_text(w, "why", !parked ? NULL : d->why == PARK_BLOCKED ? "blocked" : "retry");
-	writer_uint(w, "attempts", d->attempts);
-	writer_moment(w, "due", parked && d->why == PARK_RETRY ? d->due_ms : 0);
-	writer_moment(w, "finished", d->finished_ms);
-	writer_end(w);
-	return w->result;
-}
-
-/* Leaves the object open. */
-static int write_event(struct writer *w, struct reader *r, const struct event *e)
-{
-	int result;
-
-	writer_object(w, NULL);
-	write_facts(w, e);
-	writer_array(w, "deliveries");
-	result = reader_deliveries(r, e->id, write_delivery, w);
-	writer_end(w);
-	return result;
-}
-
-struct attempts {
-	struct writer *writer;
-	unsigned count;
-};
-
-static int write_attempt(void *arg, const struct attempt *t)
-{
-	const struct attempt_new *a = &t->a;
-	struct attempts *all = arg;
-	struct writer *w = all->writer;
-
-	all->count++;
-	writer_object(w, NULL);
-	writer_text(w, "handler", t->handler);
-	writer_uint(w, "run", t->run);
-	writer_uint(w, "attempt", a->number);
-	writer_moment(w, "started", a->started_ms);
-	writer_moment(w, "ended", a->ended_ms);
-	writer_text(w, "result", attempt_result_name(a->result));
-	writer_int(w, "status", a->status);
-	writer_bytes(w, "stdout", a->out, a->out_len);
-	writer_bytes(w, "stderr", a->err, a->err_len);
-	writer_uint(w, "stdout_bytes", a->out_total);
-	writer_uint(w, "stderr_bytes", a->err_total);
-	writer_end(w);
-	return w->result;
 }
 
 static enum exit_status take(struct writer *w, struct answer *ret)
@@ -207,11 +115,11 @@ static int write_page(struct writer *w, struct reader *r, const struct page *p, 
 	writer_object(w, NULL);
 	writer_array(w, "events");
 	for (size_t i = 0; result == 0 && i < p->count; i++) {
-		result = write_event(w, r, &p->events[i]);
+		result = shown_event(w, r, &p->events[i]);
 		writer_end(w);
 	}
 	writer_end(w);
-	int_or_null(w, "next", next != 0, next);
+	shown_int(w, "next", next != 0, next);
 	writer_end(w);
 	return result;
 }
@@ -246,35 +154,12 @@ enum exit_status offline_events(struct ctl *ctl, int64_t before, struct answer *
 
 /* ---- one event ---- */
 
-static int write_whole(struct writer *w, struct reader *r, const struct event *e)
-{
-	AUTO(free) void *body = NULL;
-	AUTO(free) char *headers = NULL;
-	struct attempts attempts = { .writer = w };
-	size_t len;
-	int result = 0;
-
-	if (e->kind == EVENT_DEACTIVATED)
-		result = reader_body(r, e->id, &body, &len, &headers);
-	if (result < 0 && result != -ENODATA)
-		return result;
-	result = write_event(w, r, e);
-	if (result < 0)
-		return result;
-	writer_text(w, "headers", headers);
-	writer_array(w, "attempts");
-	result = reader_attempts(r, e->id, write_attempt, &attempts);
-	writer_end(w);
-	writer_uint(w, "attempts_total", attempts.count);
-	writer_end(w);
-	return result;
-}
-
 enum exit_status offline_event(struct ctl *ctl, int64_t event, struct answer *ret)
 {
 	AUTO(reader) struct reader *r = NULL;
 	AUTO(writer) struct writer w = WRITER_INIT(ANSWER_MAX);
 	enum exit_status status = open_store(ctl, &r);
+	const char *content;
 	struct event e;
 	int result;
 
@@ -284,7 +169,7 @@ enum exit_status offline_event(struct ctl *ctl, int64_t event, struct answer *re
 	if (result == -ENOENT)
 		return complain(CTL_NO, "there is no event %lld", (long long)event);
 	if (result == 0)
-		result = write_whole(&w, r, &e);
+		result = shown_whole(&w, r, &e, &content);
 	return result < 0 ? failed(result) : take(&w, ret);
 }
 
