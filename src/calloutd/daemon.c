@@ -286,7 +286,7 @@ static int reload_steps(struct daemon *d, char *note, size_t note_cap, struct er
 	r = conf_load(d->conf_path, &conf, err);
 	if (r < 0)
 		return r;
-	r = settings_site(conf, true, &site, err);
+	r = settings_site(conf, 0, &site, err);
 	if (r < 0) {
 		(void)conf_free(conf);
 		return r;

@@ -47,7 +47,7 @@ static int check(const char *path)
 		return EXIT_CONFIG;
 	}
 	serious = conf_check(conf, print_finding, NULL);
-	if (settings_site(conf, true, &site, &err) < 0) {
+	if (settings_site(conf, 0, &site, &err) < 0) {
 		fprintf(stderr, "error: %s\n", err.text);
 		conf_free(conf);
 		return EXIT_CONFIG;

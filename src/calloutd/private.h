@@ -79,8 +79,14 @@ void daemon_tell(struct daemon *d);
 
 /* settings.c: the configuration on disk, or the last good one. Sets degraded, disk_in_force, last_good. */
 int settings_load(struct daemon *d, struct site **ret_site, struct error *err);
-/* Secrets and certificate too: what `--check`, start and reload want of a conf, which is taken over on success. */
-int settings_site(struct conf *conf, bool strict, struct site **ret_site, struct error *err);
+/*
+ * Secrets and certificate too: what `--check`, start and reload want of a conf, which is taken
+ * over on success. Leniency is for a start: the certificate kept last instead of one that cannot
+ * be used; webhooks whose secrets cannot be read get 503 (their number is returned).
+ */
+#define LENIENT_CERTIFICATE 1U
+#define LENIENT_SECRETS 2U
+int settings_site(struct conf *conf, unsigned leniency, struct site **ret_site, struct error *err);
 /* Append to note what has changed and needs a restart. */
 void settings_notes(const struct conf *old, const struct conf *new, char *note, size_t cap);
 /* Keep this configuration as the last good one. Failing is logged, not fatal. */

@@ -111,7 +111,9 @@ static int adopt(struct link *l, int fd)
 		return r;
 	l->fd = fd;
 	l->phase = PHASE_GREETING;
-	(void)snprintf(l->status, sizeof(l->status), "connected, the runner is starting");
+	(void)snprintf(l->status, sizeof(l->status), "connected, the runner is starting%s%s",
+		       l->is_pair ? "" : "; if it stays so: systemctl status calloutd-runner@",
+		       l->is_pair ? "" : l->name);
 	return 0;
 }
 

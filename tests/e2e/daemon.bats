@@ -184,3 +184,31 @@ answers_tcp() { ss -Hltn "sport = :$PORT" | grep -q .; }
 	ctl show 1 --json | jq -e '[.attempts[].result] == ["interrupted", "done"]'
 	poll 5 status_says 'child: connected'
 }
+
+@test "a certificate that cannot be used at a start: the last good one is in force, and the status says why" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+		-addext 'subjectAltName=IP:127.0.0.1' -keyout "$T/key.pem" -out "$T/cert.pem" 2>/dev/null
+	cp "$T/cert.pem" "$T/ca.pem"
+	{ conf_top; echo "tls-certificate = \"$T/cert.pem\""; echo "tls-key = \"$T/key.pem\""
+	  conf_webhook; conf_handler record; } >"$T/calloutd.conf"
+	URL=https://127.0.0.1:$PORT
+	answers() { curl -s -o /dev/null --max-time 2 --cacert "$T/ca.pem" "$URL/"; }
+	start_daemon
+	stop_daemon
+	[ "$(stat -c %a "$T/state/last-good-key.pem")" = 600 ]
+	echo 'cut off by a full disk' >"$T/cert.pem"
+	start_daemon
+	[ "$(post "$(body 1)" --cacert "$T/ca.pem")" = 200 ]
+	status_says 'the certificate cannot be used, the last good one is in force'
+	status_says "$T/cert.pem"
+	poll 5 lines 1
+	cp "$T/ca.pem" "$T/cert.pem"
+	ctl reload
+	never status_says 'last good'
+	stop_daemon
+	# Without HTTPS no old key stays behind.
+	conf_usual
+	answers() { curl -s -o /dev/null --max-time 2 "http://127.0.0.1:$PORT/"; }
+	start_daemon
+	[ ! -e "$T/state/last-good-key.pem" ]
+}
