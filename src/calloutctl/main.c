@@ -232,7 +232,7 @@ const struct conf *ctl_conf(struct ctl *ctl)
 	const char *path = ctl->option[OPT_CONFIG];
 
 	if (!ctl->conf_tried)
-		(void)conf_load(path ? path : CONF_DEFAULT_PATH, &ctl->conf, &ctl->conf_error);
+		ctl->conf_result = conf_load(path ? path : CONF_DEFAULT_PATH, &ctl->conf, &ctl->conf_error);
 	ctl->conf_tried = true;
 	return ctl->conf;
 }
@@ -242,7 +242,8 @@ const struct conf *ctl_conf_needed(struct ctl *ctl)
 	const struct conf *c = ctl_conf(ctl);
 
 	if (!c)
-		(void)complain(CTL_NO, "%s", ctl->conf_error.text);
+		(void)complain(CTL_NO, "%s%s", ctl->conf_error.text,
+			       ctl->conf_result == -EACCES ? " (this command reads the configuration: use sudo)" : "");
 	return c;
 }
 

@@ -64,6 +64,7 @@ struct ctl {
 	bool colour;
 	struct conf *conf;              /* see ctl_conf() */
 	struct error conf_error;
+	int conf_result;        /* of reading it: 0 or -errno */
 	bool conf_tried;
 	char socket[PATH_MAX];
 	struct client *client;
