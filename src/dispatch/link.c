@@ -25,6 +25,7 @@
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 10000
 #define RECEIVE_AT_ONCE 32      /* messages per wake-up: the loop has others to serve */
+#define MOMENT_MAX_MS INT64_C(253402300799999)  /* the end of the year 9999 */
 
 enum phase {
 	PHASE_IDLE,
@@ -181,6 +182,20 @@ static int64_t number_or(const struct wire_message *m, enum wire_tag tag, int64_
 	return wire_get_int(m, tag, &n) == 0 ? n : otherwise;
 }
 
+/* Runners run beside strangers' programs: what they say is computed with only within bounds. */
+static int64_t number_within(const struct wire_message *m, enum wire_tag tag, int64_t min, int64_t max,
+			     int64_t otherwise)
+{
+	int64_t n = number_or(m, tag, otherwise);
+
+	return n >= min && n <= max ? n : otherwise;
+}
+
+static int64_t moment_or(const struct wire_message *m, enum wire_tag tag, int64_t otherwise)
+{
+	return number_within(m, tag, 0, MOMENT_MAX_MS, otherwise);
+}
+
 static void read_text(const struct wire_message *m, enum wire_tag tag, char *dst, size_t cap)
 {
 	if (wire_get_text(m, tag, dst, cap) < 0)
@@ -224,7 +239,7 @@ static int on_running(struct link *l)
 	if (l->phase < PHASE_TELLING || !read_subject(&l->in, &s))
 		return -EBADMSG;
 	l->cb.running(l->cb.arg, s.handler, s.event, (unsigned)s.attempt,
-		      number_or(&l->in, WIRE_STARTED_MS, 0));
+		      moment_or(&l->in, WIRE_STARTED_MS, 0));
 	told(l, generation);
 	return 0;
 }
@@ -245,8 +260,8 @@ static void read_output(const struct wire_message *m, struct link_result *r)
 			r->err_len = len;
 		}
 	}
-	r->out_total = (uint64_t)number_or(m, WIRE_STDOUT_TOTAL, (int64_t)r->out_len);
-	r->err_total = (uint64_t)number_or(m, WIRE_STDERR_TOTAL, (int64_t)r->err_len);
+	r->out_total = (uint64_t)number_within(m, WIRE_STDOUT_TOTAL, (int64_t)r->out_len, INT64_MAX, (int64_t)r->out_len);
+	r->err_total = (uint64_t)number_within(m, WIRE_STDERR_TOTAL, (int64_t)r->err_len, INT64_MAX, (int64_t)r->err_len);
 }
 
 static int on_result(struct link *l)
@@ -261,10 +276,10 @@ static int on_result(struct link *l)
 	r.handler = s.handler;
 	r.event = s.event;
 	r.attempt = (unsigned)s.attempt;
-	r.started_ms = number_or(&l->in, WIRE_STARTED_MS, 0);
-	r.ended_ms = number_or(&l->in, WIRE_ENDED_MS, r.started_ms);
+	r.started_ms = moment_or(&l->in, WIRE_STARTED_MS, 0);
+	r.ended_ms = moment_or(&l->in, WIRE_ENDED_MS, r.started_ms);
 	r.outcome = (enum wire_outcome)outcome;
-	r.status = (int)number_or(&l->in, WIRE_STATUS, -1);
+	r.status = (int)number_within(&l->in, WIRE_STATUS, 0, INT32_MAX, -1);
 	read_output(&l->in, &r);
 	l->cb.result(l->cb.arg, &r);
 	told(l, generation);

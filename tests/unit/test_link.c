@@ -385,6 +385,42 @@ static void full_socket(void **state)
 	expect(f, WIRE_START, 77);
 }
 
+static void say_numbers(struct fixture *f, int64_t number)
+{
+	wire_begin(&f->m, WIRE_RESULT);
+	(void)wire_put_text(&f->m, WIRE_HANDLER, "h");
+	(void)wire_put_int(&f->m, WIRE_EVENT, 7);
+	(void)wire_put_int(&f->m, WIRE_ATTEMPT, 2);
+	(void)wire_put_int(&f->m, WIRE_STARTED_MS, number);
+	(void)wire_put_int(&f->m, WIRE_ENDED_MS, number);
+	(void)wire_put_int(&f->m, WIRE_OUTCOME, WIRE_EXITED);
+	(void)wire_put_int(&f->m, WIRE_STATUS, number);
+	(void)wire_put(&f->m, WIRE_STDOUT, "out", 3);
+	(void)wire_put_int(&f->m, WIRE_STDOUT_TOTAL, number);
+	say(f);
+}
+
+/* What nobody could compute with is as if it had not been said. */
+static void numbers_are_bounded(void **state)
+{
+	static const int64_t impossible[] = { -1, INT64_MIN, INT64_MIN + 1 };
+	struct fixture *f = *state;
+
+	listen_now(f);
+	link_want(f->link);
+	accept_now(f);
+	say_hello(f, 0);
+	until(f, "ready ");
+	for (size_t i = 0; i < sizeof(impossible) / sizeof(impossible[0]); i++) {
+		f->told[0] = '\0';
+		say_numbers(f, impossible[i]);
+		until(f, "result:h:7:2:0-0:1:-1:out:3::0 ");
+	}
+	f->told[0] = '\0';
+	say_numbers(f, INT64_MAX);
+	until(f, "result:h:7:2:0-0:1:-1:out:9223372036854775807::0 ");
+}
+
 static void garbage_ends_the_connection(void **state)
 {
 	struct fixture *f = *state;
@@ -479,6 +515,7 @@ int main(void)
 		TEST(too_large_an_environment_is_refused),
 		TEST(other_words),
 		TEST(full_socket),
+		TEST(numbers_are_bounded),
 		TEST(garbage_ends_the_connection),
 		TEST(hello_comes_first),
 		TEST(again_means_told_anew),
