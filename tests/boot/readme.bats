@@ -63,7 +63,7 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 
 @test "Install" {
 	block Install 1 | follow "$SOURCE"
-	inside systemd-analyze verify calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.service
+	inside systemd-analyze verify --man=no calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.service
 	inside man -w calloutd calloutd-runner calloutctl calloutd.conf calloutd-handler
 }
 
