@@ -48,6 +48,7 @@ OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libcalloutd.a
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
+SIM_OBJ  := $(patsubst tests/sim/%.c,$(BUILD)/obj/sim/%.o,$(wildcard tests/sim/*.c))
 MANPAGES := $(wildcard docs/man/*.[1578])
 
 all: $(PROGRAMS:%=$(BUILD)/%) ## build the three programs in build/ (the default)
@@ -74,8 +75,18 @@ $(BUILD)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS)
 
+# A second opinion on the vendor: sees none of our headers and links none of our code.
+$(BUILD)/obj/sim/%.o: tests/sim/%.c
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -Iinclude,$(OWN)) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/autotask-sim: $(SIM_OBJ)
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libmicrohttpd libcurl libcjson libcrypto) $(LDLIBS)
+
+sim: $(BUILD)/autotask-sim ## build autotask-sim, a simulated Autotask (docs/simulator.md)
+
 units: $(UNITS) ## build the unit tests
-tools: $(TOOLS) ## build the helper programs of the tests
+tools: $(TOOLS) sim ## build the helper programs of the tests
 
 check-unit: $(UNITS) ## build and run the unit tests only
 	tests/run-unit $(UNITS)
@@ -110,6 +121,6 @@ help: ## this list
 	@echo "make [TARGET] [BUILD=dir] [PREFIX=/usr/local] [DESTDIR=dir] [SAN=address,undefined|thread] [WERROR=1]"
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all units tools check-unit check demo install uninstall lint clean help
+.PHONY: all sim units tools check-unit check demo install uninstall lint clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
