@@ -69,8 +69,8 @@ int intake_check(struct intake *in, const struct conf *c, struct error *err);
 
 /*
  * Orderly end: answers `Connection: close`, stops accepting, waits until every request
- * begun has been answered (the journal must be running; at most deadline_ms), stops
- * libmicrohttpd. Sockets passed by systemd stay open in systemd: connections wait there;
+ * begun has been answered (the journal must be running; at most deadline_ms) or, where it
+ * does not come to an end within 2 s, been ended, stops libmicrohttpd. Sockets passed by systemd stay open in systemd: connections wait there;
  * what waits in a socket of our own is taken in before that is closed, and our UNIX
  * sockets are removed. If the journal answers nothing until the deadline, libmicrohttpd is left
  * running (it would abort the process) and this returns all the same: the process is about to end.

@@ -19,6 +19,7 @@
 #define IDLE_MS 75000           /* longer than the 60 s of nginx, so that the proxy is first to close */
 #define GRACE_MS 500            /* at a stop: who has connected is about to send */
 #define IDLE_GRACE_MS 100       /* at a stop: so is who was answered just now */
+#define STOP_WHOLE_MS 2000      /* at a stop: who has begun shall come to an end; nobody is let in meanwhile */
 #define SWEEP_MIN_MS 50
 #define SWEEP_MAX_MS TALLY_LOG_WINDOW_MS
 
@@ -28,6 +29,7 @@ int conns_init(struct conns *c)
 	if (c->wake_fd < 0)
 		return -errno;
 	(void)pthread_mutex_init(&c->lock, NULL);
+	c->whole_by_ms = INT64_MAX;
 	return 0;
 }
 
@@ -201,15 +203,27 @@ void conn_begin(struct conn *conn, struct request *request)
 
 /* ---- sweeping ---- */
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int64_t deadline_ms(const struct conn *conn)
 {
+	const struct conns *c = conn->owner;
+	int64_t usual_ms = conn->since_ms + c->request_timeout_ms;
+
 	switch (conn->state) {
 	case CONN_WORKING:
 		return INT64_MAX;       /* the journal always answers */
 	case CONN_IDLE:
 		return conn->since_ms + IDLE_MS;
+	case CONN_ANSWERING:
+		return usual_ms;
 	default:
-		return conn->since_ms + conn->owner->request_timeout_ms;
+		/* Who begins while we stop has a moment for it. */
+		return least(usual_ms, c->whole_by_ms > conn->since_ms + GRACE_MS ? c->whole_by_ms :
+						conn->since_ms + GRACE_MS);
 	}
 }
 
@@ -247,6 +261,13 @@ int64_t conns_sweep(struct conns *c, int64_t now_ms)
 	if (result > SWEEP_MAX_MS)
 		return SWEEP_MAX_MS;
 	return result >= 0 && result < SWEEP_MIN_MS ? SWEEP_MIN_MS : result;
+}
+
+void conns_stopping(struct conns *c, int64_t now_ms)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->whole_by_ms = now_ms + STOP_WHOLE_MS;
+	(void)pthread_mutex_unlock(&c->lock);
 }
 
 /* ---- questions ---- */

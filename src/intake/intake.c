@@ -256,6 +256,7 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 	if (!in)
 		return NULL;
 	atomic_store(&in->stopping, true);
+	conns_stopping(&in->conns, clock_mono_ms());
 	for (size_t i = 0; i < in->listener_count; i++)
 		listener_quiesce(&in->listeners[i]);
 	wait_until_quiet(in, until_ms);

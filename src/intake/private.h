@@ -118,6 +118,7 @@ struct conns {
 	unsigned count, ended;
 	unsigned max;                   /* of the configuration in force */
 	int64_t request_timeout_ms;
+	int64_t whole_by_ms;            /* at a stop: what is not whole by then is ended; else INT64_MAX */
 	bool asleep;                    /* nobody will sweep until wake_fd fires */
 	int wake_fd;
 	unsigned arriving;              /* let in, and not in the list yet */
@@ -139,6 +140,8 @@ void conn_enter(struct conn *conn, enum conn_state state);
 void conn_begin(struct conn *conn, struct request *request);
 /* End what is past its deadline. Ms until the next one may be, -1: no connection is open. */
 int64_t conns_sweep(struct conns *c, int64_t now_ms);
+/* Nobody may hold a stop up for as long as a request may take. */
+void conns_stopping(struct conns *c, int64_t now_ms);
 /* No request is begun or about to be: the moment to stop libmicrohttpd. */
 bool conns_quiet(struct conns *c, int64_t now_ms);
 /* The one connection of the calling thread whose request's header is being read; NULL: none, or not the only one. */

@@ -156,6 +156,29 @@ static void what_was_begun_is_answered(void **state)
 	client_close(idle);
 }
 
+/* Who only keeps a request open does not decide how long nobody is received. */
+static void who_does_not_finish_holds_no_stop_up(void **state)
+{
+	int64_t begun_ms = clock_mono_ms();
+	struct client *half, *silent;
+	char request[4096];
+	size_t len;
+
+	(void)state;
+	silent = client_open(&house);
+	half = client_open(&house);
+	len = callout_request(request, sizeof(request), HOOK, "", TICKET(1));
+	assert_true(client_send(half, request, len - 10));
+	UNTIL(&house, house_status(&house).in_flight == 1 && house_status(&house).connections == 2);
+	join(stop_beside());
+	assert_in_range(clock_mono_ms() - begun_ms, 1500, 5000);
+	assert_int_equal(answer_of(half, NULL, 0), 0);
+	assert_int_equal(answer_of(silent, NULL, 0), 0);
+	assert_int_equal(house_newest(&house), 0);
+	client_close(half);
+	client_close(silent);
+}
+
 /* Connected, and about to send: within the grace it is answered like everybody. */
 static void who_has_just_connected_is_answered(void **state)
 {
@@ -360,6 +383,7 @@ int main(void)
 #define EACH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 		EACH(vanished_clients_cost_nothing_and_are_stored),
 		EACH(what_was_begun_is_answered),
+		EACH(who_does_not_finish_holds_no_stop_up),
 		EACH(who_has_just_connected_is_answered),
 		EACH(stop_under_load_loses_nothing),
 		EACH(own_unix_socket_is_removed_and_what_waits_is_taken),
