@@ -26,11 +26,12 @@
 int admin_ask(struct admin *a, void (*fn)(void *arg), void *arg)
 {
 	int64_t until_ms = clock_mono_ms() + MAIN_WAIT_MS;
+	int r = -ETIMEDOUT;
 
-	while (!atomic_load(&a->stopping) && clock_mono_ms() < until_ms)
-		if (loop_call(a->loop, fn, arg, ASK_SLICE_MS) == 0)
-			return 0;
-	return -ETIMEDOUT;
+	/* Once the loop is over (-ECANCELED) it says so at once: not to be asked again and again. */
+	while (r == -ETIMEDOUT && !atomic_load(&a->stopping) && clock_mono_ms() < until_ms)
+		r = loop_call(a->loop, fn, arg, ASK_SLICE_MS);
+	return r == 0 ? 0 : -ETIMEDOUT;
 }
 
 struct site_question {
