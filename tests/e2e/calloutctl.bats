@@ -79,6 +79,7 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 }
 
 @test "no right to the socket: 3, and the group that has it" {
+	needs_root 'becomes another user'
 	start_daemon
 	chmod 0711 "$T" "$T/run"
 	chmod 0660 "$ADMIN"

@@ -79,6 +79,7 @@ is_state() { [ "$(state_of "$1")" = "$2" ]; }
 		error_log $T/nginx.log;
 		events { }
 		http {
+		    access_log off;
 		    client_body_temp_path $T/nginx-body;
 		    proxy_temp_path $T/nginx-proxy;
 		    fastcgi_temp_path $T/nginx-fastcgi;

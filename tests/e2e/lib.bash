@@ -93,6 +93,9 @@ poll() {
 	done
 }
 
+# needs_root WHY: skip where that is missing (CI is root, and fails when anything was skipped).
+needs_root() { [ "$(id -u)" = 0 ] || skip "needs root: $1"; }
+
 # never COMMAND...: must fail (bats does not notice a bare `!`).
 never() { ! "$@"; }
 

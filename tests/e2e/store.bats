@@ -11,7 +11,10 @@ teardown() {
 	clean_home
 }
 
-small_disk() { mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$T/state"; }
+small_disk() {
+	needs_root 'mounts a small disk'
+	mount -t tmpfs -o "size=$1,mode=0700" tmpfs "$T/state"
+}
 
 @test "a full disk: 503 ahead, nothing lost, and it resumes by itself once there is room" {
 	small_disk 24M
