@@ -3,15 +3,15 @@
  *
  * usage: crowd PORT COUNT MANNER [TEXT]
  *
- * Keeps COUNT connections open at a time, each of which has sent TEXT (what C's printf(1) would
- * make of it is the caller's work). A connection that the server ends is made anew. MANNER:
+ * Opens COUNT connections and sends TEXT on each. Those that the server ends come back, at most
+ * 50 in 50 ms. MANNER:
  *
- *   hold    open them and stay
- *   drip    and send one byte of "a" each time round
- *   vanish  reset each as soon as TEXT is sent, and make it anew
+ *   hold    stay
+ *   drip    stay, and send "a" every 50 ms
+ *   vanish  reset the connection at once, and come back like the others
  *
- * Prints "ready" when COUNT connections have been made, and how many were made in all when
- * standard input ends, which ends it.
+ * Prints "ready" when all have come, and how many connections were made in all when standard
+ * input ends, which ends it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,7 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROUND_MS 50             /* what the whole crowd does, it does so often */
+#define ROUND_MS 50
+#define BACK_AT_ONCE 50
 
 struct crowd {
 	int port;
@@ -72,33 +73,42 @@ static void vanish(struct pollfd *p)
 	leave(p);
 }
 
-/* The server said something, or ended it: either way its part is over. */
 static void look(struct crowd *c, struct pollfd *p)
 {
 	char text[4096];
 
-	if (p->fd >= 0 && p->revents && recv(p->fd, text, sizeof(text), MSG_DONTWAIT) <= 0)
+	if (p->revents && recv(p->fd, text, sizeof(text), MSG_DONTWAIT) <= 0)
 		leave(p);
-	else if (p->fd >= 0 && strcmp(c->manner, "vanish") == 0)
+	else if (strcmp(c->manner, "vanish") == 0)
 		vanish(p);
-	else if (p->fd >= 0 && strcmp(c->manner, "drip") == 0)
+	else if (strcmp(c->manner, "drip") == 0)
 		(void)send(p->fd, "a", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (p->fd < 0)
-		come(c, p);
+}
+
+static void round_over(struct crowd *c)
+{
+	unsigned back = 0;
+
+	for (nfds_t i = 0; i < c->count; i++) {
+		struct pollfd *p = &c->at[i];
+
+		if (p->fd >= 0)
+			look(c, p);
+		else if (back++ < BACK_AT_ONCE)
+			come(c, p);
+	}
 }
 
 static void run(struct crowd *c)
 {
-	struct pollfd *end = &c->at[c->count];
+	struct pollfd end = { .fd = STDIN_FILENO, .events = POLLIN };
 
-	*end = (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
 	for (nfds_t i = 0; i < c->count; i++)
 		come(c, &c->at[i]);
 	puts("ready");
 	(void)fflush(stdout);
-	while (poll(c->at, c->count + 1, ROUND_MS) >= 0 && !end->revents)
-		for (nfds_t i = 0; i < c->count; i++)
-			look(c, &c->at[i]);
+	while (poll(&end, 1, ROUND_MS) == 0 && poll(c->at, c->count, 0) >= 0)
+		round_over(c);
 	printf("%lu\n", c->made);
 }
 
@@ -119,7 +129,7 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	c.at = calloc(c.count + 1, sizeof(*c.at));
+	c.at = calloc(c.count, sizeof(*c.at));
 	if (!c.at)
 		return 1;
 	run(&c);
