@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # What strangers, and handlers gone mad, may try: and meanwhile Autotask is answered within a second.
+# tests/run: alone (it measures how soon others are answered)
 
 load lib
 
