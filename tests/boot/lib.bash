@@ -12,7 +12,6 @@ export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 # boot: an overlay of this machine's root, calloutd installed below /usr, systemd as process 1.
 # For setup_file: what the tests need of it is exported.
 boot() {
-	needs_root 'boots a systemd'
 	M=$(mktemp -d "${TMPDIR:-/tmp}/calloutd-boot.XXXXXX")
 	T=$M
 	ROOTFS=$M/m
