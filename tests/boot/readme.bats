@@ -64,7 +64,9 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 @test "Install" {
 	block Install 1 | follow "$SOURCE"
 	inside systemd-analyze verify --man=no calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.service
-	inside man -w calloutd calloutd-runner calloutctl calloutd.conf calloutd-handler
+	for page in man8/calloutd.8 man8/calloutd-runner.8 man1/calloutctl.1 man5/calloutd.conf.5 man7/calloutd-handler.7; do
+		[ -s "$ROOTFS/usr/share/man/$page" ]
+	done
 }
 
 @test "The first webhook: secret, handler, configuration, start, send, look" {
