@@ -153,7 +153,8 @@ request() { # BODY: the whole of a signed request
 	begin=$(date +%s%N)
 	kill -TERM "$DAEMON"
 	poll 5 logged 'stopping:'
-	[ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 1.5 --unix-socket "$ADMIN" http://x/v1/status)" = 503 ]
+	code=$(curl -s -o /dev/null -w '%{http_code}' --max-time 1.5 --unix-socket "$ADMIN" http://x/v1/status)
+	[[ $code = 200 || $code = 503 ]]
 	wait "$DAEMON"
 	DAEMON=
 	took=$((($(date +%s%N) - begin) / 1000000))
