@@ -14,7 +14,14 @@
 
 struct loop;
 
-/* Signals SIGTERM, SIGINT, SIGHUP, SIGCHLD must be blocked before. 0 or -errno. */
+/*
+ * Block the signals that arrive through a main loop only: SIGTERM, SIGINT, SIGHUP, SIGCHLD.
+ * Before the first thread of a program. SIGPIPE is ignored from here on; SIGCHLD is not, whoever
+ * started us: ignored, it would take our children away.
+ */
+void loop_block_signals(void);
+
+/* After loop_block_signals(). 0 or -errno. */
 int loop_new(struct loop **ret_loop);
 struct loop *loop_free(struct loop *l);
 AUTO_DEFINE(loop, struct loop *, loop_free)

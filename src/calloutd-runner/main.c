@@ -47,21 +47,6 @@ struct program {
 	struct runner *runner;
 };
 
-/* Before the first thread: these signals arrive through the main loop only. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGCHLD, SIG_DFL);         /* ignored, it would take our children away */
-}
-
 /* Handlers hold customers' data, we hold their variables: no core files of either. */
 static void forbid_core(void)
 {
@@ -255,7 +240,7 @@ static int serve(const struct settings *s)
 		o.home = home;
 	}
 	forbid_core();
-	block_signals();
+	loop_block_signals();
 	r = fill_stdio();
 	if (r == 0)
 		r = find_socket(s, &o, &err);

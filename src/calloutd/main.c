@@ -69,20 +69,6 @@ static int list_settings(void)
 	return EXIT_OK;
 }
 
-/* Before the first thread: these signals arrive through the main loop only. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-}
-
 /*
  * A core file would hold secrets and customers' data; and handlers that run as our user, as they
  * do without systemd, must not look into our memory.
@@ -122,7 +108,7 @@ static int serve(const char *path)
 	int r;
 
 	forbid_looking();
-	block_signals();
+	loop_block_signals();
 	r = fill_stdio();
 	if (r == 0)
 		r = daemon_start(&d, &err);

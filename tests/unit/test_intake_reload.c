@@ -3,6 +3,7 @@
 #include <gnutls/x509.h>
 
 #include "intake_house.h"
+#include "openssl_run.h"
 
 #define TICKET(id) "{\"Action\":\"Update\",\"EntityType\":\"Ticket\",\"Id\":" #id "}"
 
@@ -39,23 +40,6 @@ static int reload(const char *extra, char note[static 512], struct error *err)
 		(void)site_unref(site);
 	}
 	return r;
-}
-
-static void openssl(const char *const *arguments)
-{
-	posix_spawn_file_actions_t quiet;
-	char *argv[32] = { (char[]){ "openssl" } };
-	pid_t pid;
-	int status;
-
-	for (size_t i = 0; arguments[i]; i++)
-		argv[i + 1] = strdupa(arguments[i]);
-	assert_int_equal(posix_spawn_file_actions_init(&quiet), 0);
-	(void)posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
-	assert_int_equal(posix_spawnp(&pid, "openssl", &quiet, NULL, argv, environ), 0);
-	(void)posix_spawn_file_actions_destroy(&quiet);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 /* chain.pem and key.pem for CN=name. */

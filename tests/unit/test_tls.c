@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "intake/tls.h"
+#include "openssl_run.h"
 
 static char home[] = "/tmp/calloutd-test.XXXXXX";
 
@@ -35,23 +36,6 @@ static const char *at(const char *name)
 
 	(void)snprintf(path, 128, "%s/%s", home, name);
 	return path;
-}
-
-static void openssl(const char *const *arguments)
-{
-	posix_spawn_file_actions_t quiet;
-	char *argv[24] = { (char[]){ "openssl" } };
-	pid_t pid;
-	int status;
-
-	for (size_t i = 0; arguments[i]; i++)
-		argv[i + 1] = strdupa(arguments[i]);
-	assert_int_equal(posix_spawn_file_actions_init(&quiet), 0);
-	(void)posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
-	assert_int_equal(posix_spawnp(&pid, "openssl", &quiet, NULL, argv, environ), 0);
-	(void)posix_spawn_file_actions_destroy(&quiet);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 /* NAME.pem and NAME.key: a certificate of its own for CN=NAME, valid for two days. */
