@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "admin/writer.h"
+#include "base/writer.h"
 #include "store/store.h"
 
 /* A number, or null. */

@@ -22,7 +22,7 @@
 #include "admin/admin.h"
 #include "admin/question.h"
 #include "admin/route.h"
-#include "admin/writer.h"
+#include "base/writer.h"
 #include "base/buf.h"
 #include "base/log.h"
 

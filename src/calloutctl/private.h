@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "admin/writer.h"
+#include "base/writer.h"
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/clock.h"

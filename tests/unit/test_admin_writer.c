@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/writer.h"
+#include "base/writer.h"
 #include "base/auto.h"
 #include "base/json.h"
 

@@ -1,5 +1,5 @@
 /* writer.c - JSON text, written exactly. */
-#include "admin/writer.h"
+#include "base/writer.h"
 
 #include <errno.h>
 #include <string.h>

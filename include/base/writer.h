@@ -5,8 +5,8 @@
  * brackets follow from the calls. Errors stick: after the first one nothing is written any more,
  * and writer_take() tells it. Names are ASCII literals of this house and written as they are.
  */
-#ifndef CALLOUTD_ADMIN_WRITER_H
-#define CALLOUTD_ADMIN_WRITER_H
+#ifndef CALLOUTD_BASE_WRITER_H
+#define CALLOUTD_BASE_WRITER_H
 
 #include <stdbool.h>
 #include <stddef.h>
