@@ -71,6 +71,10 @@ static inline void world_point_to(struct world *w, const char *base)
 
 static inline void world_begin(struct world *w)
 {
+	static const char *const proxies[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY" };
+
+	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+		(void)unsetenv(proxies[i]);
 	*w = (struct world){ .waits = 0 };
 	(void)snprintf(w->directory, sizeof(w->directory), "/tmp/calloutd-test.XXXXXX");
 	assert_non_null(mkdtemp(w->directory));

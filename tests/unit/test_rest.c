@@ -227,6 +227,36 @@ static void no_name_is_found(void **state)
 	assert_said(&s->w, "check the network and DNS");
 }
 
+/* A proxy of the environment is told the host and nothing else; what it refuses was not sent. */
+static void a_proxy_sees_no_credentials(void **state)
+{
+	struct script *s = *state;
+
+	PLAY(s, JSON("{\"url\":\"https://zone.invalid/\"}"), "HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(setenv("https_proxy", s->w.base, 1), 0);
+	assert_int_equal(rest_post(r, "TicketWebhooks", HOOK_BODY, NULL, &s->w.err), -ECONNREFUSED);
+	assert_int_equal(unsetenv("https_proxy"), 0);
+	assert_said(&s->w, "POST TicketWebhooks: no connection to https://zone.invalid (");
+	played(s, 2);
+	assert_memory_equal(s->requests[1], "CONNECT zone.invalid:443 HTTP/1.1\r\n", 35);
+	assert_null(strstr(s->requests[1], SECRET));
+	assert_null(strstr(s->requests[1], USER));
+}
+
+/* Plain http is for loopback, and no proxy is asked for it. */
+static void loopback_needs_no_proxy(void **state)
+{
+	struct script *s = *state;
+
+	PLAY(s, ZONE, JSON("{}"));
+	assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(rest_patch(r, "TicketWebhooks", "{}", &s->w.err), 0);
+	assert_int_equal(unsetenv("http_proxy"), 0);
+	played(s, 2);
+}
+
 /* ---- repeating ---- */
 
 static void a_get_is_repeated_once_when_cut(void **state)
@@ -394,6 +424,8 @@ int main(void)
 		TEST(a_search_is_not_repeated),
 		TEST(nobody_listens),
 		TEST(no_name_is_found),
+		TEST(a_proxy_sees_no_credentials),
+		TEST(loopback_needs_no_proxy),
 		TEST(a_get_is_repeated_once_when_cut),
 		TEST(a_write_is_never_repeated),
 		TEST(a_write_has_a_connection_of_its_own),
