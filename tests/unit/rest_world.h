@@ -100,6 +100,7 @@ static inline void stop_process(struct world *w)
 	(void)kill(w->process, SIGTERM);
 	assert_int_equal(waitpid(w->process, &status, 0), w->process);
 	w->process = 0;
+	assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGTERM : WEXITSTATUS(status) == 0);
 }
 
 static inline int drop_file(const char *path, const struct stat *st, int type, struct FTW *at)

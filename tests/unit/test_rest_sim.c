@@ -83,7 +83,7 @@ static void a_webhooks_whole_life(void **state)
 	AUTO(free) char *name = rest_text(&item, "NAME");
 	AUTO(free) char *number = rest_text(&item, "id");
 	assert_string_equal(name, "n");
-	assert_int_equal(atoll(number), id);
+	assert_int_equal(strtoll(number, NULL, 10), id);
 	assert_int_equal(rest_number(&item, "id"), id);
 	assert_true(rest_true(&item, "isActive"));
 	assert_false(rest_true(&item, "isReady"));

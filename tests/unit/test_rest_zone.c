@@ -199,8 +199,8 @@ static void nothing_is_kept_without_a_directory(void **state)
 
 	s->w.options.cache_directory = NULL;
 	PLAY(s, ZONE, ZONE);
-	AUTO(rest) struct rest *r = opened(&s->w);
-	AUTO(rest) struct rest *again = opened(&s->w);
+	rest_close(opened(&s->w));
+	rest_close(opened(&s->w));
 	played(s, 2);
 }
 
