@@ -65,6 +65,13 @@ bool conns_room(struct conns *c)
 	return room;
 }
 
+void conns_lost(struct conns *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->arriving -= c->arriving > 0;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 static void end(struct conn *conn)
 {
 	conn->ended = true;
@@ -128,6 +135,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener,
 		c->oldest = conn;
 	c->newest = conn;
 	c->count++;
+	c->added++;
 	c->arriving -= c->arriving > 0;
 	make_room(c, conn);
 	wake = c->asleep;
@@ -316,11 +324,22 @@ struct conn *conns_sole_beginning(struct conns *c)
 	return count == 1 ? found : NULL;       /* only this thread could remove it */
 }
 
+/* Was let in, and libmicrohttpd's thread has not come to take it. (That it failed to, for lack of memory, looks the same.) */
+static bool is_left_standing(struct conns *c, int64_t now_ms, int64_t limit_ms)
+{
+	if (!c->arriving || c->standing != c->added) {
+		c->standing = c->added;
+		c->standing_since_ms = now_ms;
+	}
+	return c->arriving && now_ms - c->standing_since_ms > limit_ms;
+}
+
 bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms)
 {
-	bool turning = true;
+	bool turning;
 
 	(void)pthread_mutex_lock(&c->lock);
+	turning = !is_left_standing(c, now_ms, limit_ms);
 	for (struct conn *conn = c->oldest; turning && conn; conn = conn->next) {
 		int64_t since_ms = atomic_load_explicit(&conn->handler_since_ms, memory_order_relaxed);
 

@@ -64,6 +64,17 @@ static void release(struct intake *in)
 	free(in);
 }
 
+static int open_door(struct intake *in, struct error *err)
+{
+	struct door_socket sockets[LISTENERS_MAX];
+	int r;
+
+	for (size_t i = 0; i < in->listener_count; i++)
+		sockets[i] = listener_door(&in->listeners[i]);
+	r = door_open(sockets, in->listener_count, &in->door);
+	return r == 0 ? 0 : error_set(err, -r, "cannot start accepting connections: %s", strerror(-r));
+}
+
 static int build(struct intake *in, const struct intake_options *o, struct error *err)
 {
 	const struct conf *c = site_conf(o->site);
@@ -84,7 +95,7 @@ static int build(struct intake *in, const struct intake_options *o, struct error
 	r = listeners_open(in, o, err);
 	for (size_t i = 0; r == 0 && i < in->listener_count; i++)
 		r = listener_start(&in->listeners[i], err);
-	return r;
+	return r == 0 ? open_door(in, err) : r;
 }
 
 int intake_start(const struct intake_options *o, struct intake **ret, struct error *err)
@@ -109,7 +120,6 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	r = in->clients ? build(in, o, err) : error_set(err, ENOMEM, "out of memory");
 	if (r < 0) {
 		for (size_t i = 0; i < in->listener_count; i++) {
-			listener_quiesce(&in->listeners[i]);
 			listener_stop(&in->listeners[i]);
 			if (in->listeners[i].passed)
 				in->listeners[i].fd = -1;       /* still whose it was */
@@ -257,8 +267,9 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 		return NULL;
 	atomic_store(&in->stopping, true);
 	conns_stopping(&in->conns, clock_mono_ms());
+	in->door = door_close(in->door);
 	for (size_t i = 0; i < in->listener_count; i++)
-		listener_quiesce(&in->listeners[i]);
+		listener_close(&in->listeners[i]);
 	wait_until_quiet(in, until_ms);
 	if (!wait_until_resumed(in, until_ms)) {
 		/*

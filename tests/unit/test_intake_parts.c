@@ -256,6 +256,27 @@ static void a_hung_call_is_noticed(void **state)
 	drop(conn, other);
 }
 
+/* Somebody was let in, and libmicrohttpd's thread does not take him. */
+static void threads_that_do_not_read_are_noticed(void **state)
+{
+	int other;
+	struct conn *conn;
+
+	(void)state;
+	assert_true(conns_turning(&conns, 1000, 100));
+	assert_true(conns_room(&conns));
+	assert_true(conns_turning(&conns, 1000, 100));
+	assert_true(conns_turning(&conns, 1100, 100));
+	assert_false(conns_turning(&conns, 1101, 100));
+	conn = add(&other);     /* another one was taken: it turns */
+	assert_true(conns_turning(&conns, 1102, 100));
+	assert_false(conns_turning(&conns, 1203, 100));
+	conns_lost(&conns);
+	assert_true(conns_turning(&conns, 1204, 100));
+	assert_true(conns_turning(&conns, 9999, 100));
+	drop(conn, other);
+}
+
 /* Connections that wait while nobody takes any. */
 static void threads_that_do_not_accept_are_noticed(void **state)
 {
@@ -328,6 +349,7 @@ int main(void)
 		CONNS(the_sweep_asks_to_be_woken),
 		CONNS(what_goes_first),
 		CONNS(a_hung_call_is_noticed),
+		CONNS(threads_that_do_not_read_are_noticed),
 		cmocka_unit_test(threads_that_do_not_accept_are_noticed),
 		CONNS(quiet_is_when_nobody_is_about_to_send),
 	};
