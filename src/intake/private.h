@@ -85,6 +85,7 @@ void clients_leave(struct clients *c, const char *client);
 
 /* ---- conns.c ---- */
 
+#define CONNS_FILES_BESIDE 256  /* descriptors for everything that is no connection */
 #define CONNS_ENDED_MAX 256     /* shut down, beyond max-connections: descriptors until libmicrohttpd closes them */
 
 enum conn_state {
@@ -117,7 +118,7 @@ struct conns {
 	pthread_mutex_t lock;
 	struct conn *oldest, *newest;
 	unsigned count, ended;
-	unsigned max;                   /* of the configuration in force */
+	unsigned max;                   /* of the configuration in force, as far as the descriptors go */
 	int64_t request_timeout_ms;
 	int64_t whole_by_ms;            /* at a stop: what is not whole by then is ended; else INT64_MAX */
 	bool asleep;                    /* nobody will sweep until wake_fd fires */
@@ -133,7 +134,8 @@ struct conns {
 
 int conns_init(struct conns *c);
 void conns_free(struct conns *c);
-void conns_limits(struct conns *c, const struct conf *conf);
+/* files: how many descriptors the process may have. How many connections there may be at once. */
+unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files);
 /* Is there room at all? Counts the attempt. */
 bool conns_room(struct conns *c);
 /* One that had room did not come. */
