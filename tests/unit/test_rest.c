@@ -311,6 +311,24 @@ static void a_busy_autotask_is_waited_for(void **state)
 	played(s, 4);
 }
 
+/* What a gateway says about being busy is no promise that a write was not executed. */
+static void a_busy_gateway_gets_no_second_write(void **state)
+{
+	struct script *s = *state;
+	struct rest_answer keep = REST_ANSWER_INIT;
+
+	s->w.options.patience_ms = 60000;
+	PLAY(s, ZONE, ANSWER("503 X", "text/plain", "too many requests per hour"), ANSWER("503 X", "text/plain", "too many requests per hour"),
+	     JSON("{}"));
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(rest_patch(r, "TicketWebhooks", "{}", &s->w.err), -EAGAIN);
+	assert_int_equal(s->w.waits, 0);
+	assert_int_equal(rest_get(r, "Tickets/1", &keep, &s->w.err), 0);
+	assert_int_equal(s->w.waits, 1);
+	rest_answer_free(&keep);
+	played(s, 4);
+}
+
 static void patience_has_an_end(void **state)
 {
 	struct script *s = *state;
@@ -429,6 +447,7 @@ int main(void)
 		TEST(a_write_is_never_repeated),
 		TEST(a_write_has_a_connection_of_its_own),
 		TEST(a_busy_autotask_is_waited_for),
+		TEST(a_busy_gateway_gets_no_second_write),
 		TEST(patience_has_an_end),
 		TEST(pages_are_turned_within_the_host_only),
 		TEST(pages_that_go_round_are_noticed),
