@@ -62,6 +62,7 @@ static struct errand *adopt(struct peer *p, struct lane *l, const struct event *
 			    const struct known *k, unsigned attempt, int64_t started_ms)
 {
 	struct errand *a = errand_add(l, e->id, e->record);
+	struct moment now = moment_now();
 
 	if (!a) {
 		p->again = true;
@@ -71,6 +72,7 @@ static struct errand *adopt(struct peer *p, struct lane *l, const struct event *
 	a->attempts = attempt > 0 ? attempt - 1 : 0;
 	a->parked = k->state != DELIVERY_WAITING;
 	a->started_ms = started_ms;
+	errand_expect(a, &now);
 	a->told = true;
 	a->probe = lane_paused(l) && started_ms >= l->state.pause_until_ms;
 	l->probes += a->probe;
@@ -363,8 +365,12 @@ static void tend(struct peer *p, const struct moment *now)
 	for (struct lane *l = p->d->lanes; l; l = l->next) {
 		for (e = l->errands; e; e = next) {
 			next = e->next;
-			if (e->peer != p || e->stage != STAGE_RUNNING || e->told)
+			if (e->peer != p || e->stage != STAGE_RUNNING)
 				continue;
+			if (e->told) {
+				errand_watch(e, now);
+				continue;
+			}
 			if (over)
 				settle_interrupted(e);
 			doubtful++;

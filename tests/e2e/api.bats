@@ -37,8 +37,33 @@ sum() { api /v1/status >/dev/null && jq -e >/dev/null "[.handlers[] | select(.ha
 	said '[.started, .now, .webhooks[0].last_callout] | all(test("^20[0-9-]+T[0-9:]+\\.[0-9]{3}Z$"))'
 	# What docs/admin-api.md shows is there, member by member; nothing runs now, so that row's are missing.
 	diff <(sed -n '/^### GET .v1.status/,/^.state. is/p' "$ROOT/docs/admin-api.md" | grep -o '"[a-z_]*":' | tr -d '":' | sort -u) \
-		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record attempt; } | sort -u)
+		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record attempt overdue; } | sort -u)
 }
+
+@test "a frozen runner is a problem once its handler's timeout has passed, until it goes on" {
+	handler record <<-'EOF_HANDLER'
+		#!/bin/sh
+		echo "$$" >"$(dirname "$0")/../out/log"
+		exec /bin/sleep 600
+	EOF_HANDLER
+	conf_usual 'timeout = "1s"' 'retry = { "1h" }'
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	poll 5 lines 1
+	runner=$(pgrep -P "$DAEMON" -f calloutd-runner)
+	kill -STOP "$runner"
+	[ "$(api /v1/status)" = 200 ]
+	said '.state == "ok" and (.running[0] | .event == 1 and .runner == "child" and .overdue == null)'
+	poll 25 overdue
+	said '.state == "degraded" and .running[0].overdue == (.problems[0] | sub("^handler record, event 1: "; ""))'
+	said '.problems[0] | startswith("handler record, event 1: runs since 20") and contains("in runner child") and contains("restart calloutd")'
+	logged 'event 1: record runs since .*the runner hangs'
+	kill -CONT "$runner"
+	poll 10 state 1 waiting
+	[ "$(api /v1/status)" = 200 ]
+	said '.state == "ok" and .running == []'
+}
+overdue() { api /v1/status >/dev/null && jq -e '.problems != []' "$T/api" >/dev/null; }
 
 @test "what is wrong is refused with what would be right" {
 	conf_usual

@@ -83,7 +83,7 @@ struct house {
 	struct actor actor;
 	void *arg;                      /* the test's own */
 	const char *reads_from;         /* the dispatcher's state directory, if another name is wanted */
-	int64_t grace_ms, recheck_ms;   /* the dispatcher's, where the test shortens them */
+	int64_t grace_ms, recheck_ms, overdue_ms;       /* the dispatcher's, where the test shortens them */
 	int64_t events;                 /* accepted so far */
 };
 

@@ -59,6 +59,7 @@ static UNUSED void house_dispatch(struct house *h)
 		.runner_directory = h->directory,
 		.grace_ms = h->grace_ms,
 		.recheck_ms = h->recheck_ms,
+		.overdue_ms = h->overdue_ms,
 	};
 
 	if (dispatcher_new(&o, &h->dispatcher, &err) < 0)

@@ -461,6 +461,53 @@ static void moments_beyond_the_schedule_are_now(void **state)
 	house_close(&h);
 }
 
+/* ---- a runner that hangs ---- */
+
+/* The sentence about the only run there is; "" if it is in time. */
+static const char *overdue_of(struct house *h, char *dst, size_t cap)
+{
+	AUTO(free) struct running_view *running = NULL;
+	size_t n = 0;
+
+	assert_int_equal(dispatcher_running(h->dispatcher, &running, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(running[0].runner, "default");
+	(void)snprintf(dst, cap, "%s", running[0].overdue);
+	return dst;
+}
+
+static void a_run_nothing_is_heard_of_is_overdue(void **state)
+{
+	struct house h;
+	char text[OVERDUE_TEXT_LEN];
+	int64_t begun = clock_mono_ms();
+
+	(void)state;
+	house_prepare(&h);
+	h.site = house_site(&h, ONE("timeout = \"100ms\""));
+	assert_int_equal(loop_new(&h.loop), 0);
+	house_open_journal(&h);
+	h.overdue_ms = 100;
+	h.actor.answer = keep;
+	actor_listen(&h, "default");
+	house_dispatch(&h);
+	accept_one(&h, "h", 1);
+	UNTIL(&h, h.actor.running == 1);
+	assert_string_equal(overdue_of(&h, text, sizeof(text)), "");
+	UNTIL(&h, overdue_of(&h, text, sizeof(text))[0]);       /* by a timer of its own */
+	assert_true(clock_mono_ms() - begun >= 200);
+	assert_non_null(strstr(text, "in runner default"));
+	assert_non_null(strstr(text, "systemctl restart calloutd-runner@default"));
+	/* Of one that was taken up at a restart, too: its start is the runner's word. */
+	h.dispatcher = dispatcher_free(h.dispatcher);
+	house_dispatch(&h);
+	UNTIL(&h, view_of(&h, "h").running == 1);
+	UNTIL(&h, overdue_of(&h, text, sizeof(text))[0]);
+	actor_end(&h.actor, "h", 1, 0); /* it goes on after all */
+	UNTIL(&h, done_of(&h, "h") == 1);
+	house_close(&h);
+}
+
 /* ---- trials ---- */
 
 struct tried {
@@ -579,6 +626,7 @@ int main(void)
 		cmocka_unit_test(removed_and_configured_again),
 		cmocka_unit_test(an_unusable_handler_is_held_alone),
 		cmocka_unit_test(moments_beyond_the_schedule_are_now),
+		cmocka_unit_test(a_run_nothing_is_heard_of_is_overdue),
 		cmocka_unit_test(trials),
 		cmocka_unit_test(counts_and_views),
 	};
