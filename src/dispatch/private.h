@@ -136,6 +136,7 @@ struct peer {
 	bool lost;                      /* what ran there is not known to run */
 	int64_t lost_ms;                /* since (mono) */
 	int64_t busy_until_ms;          /* it refused for the moment (mono) */
+	bool stranger;                  /* said of this connection: it spoke of another runner's handler */
 	bool again;                     /* the store could not be read while it told: let it tell again */
 };
 

@@ -508,6 +508,57 @@ static void a_run_nothing_is_heard_of_is_overdue(void **state)
 	house_close(&h);
 }
 
+/* ---- one runner's word about another's handler ---- */
+
+static void claim(struct actor *a, int64_t event, bool ended)
+{
+	const struct run r = { .s = { .handler = "h", .event = event, .attempt = 1 },
+			       .started_ms = clock_now_ms(), .ended = ended, .outcome = WIRE_EXITED };
+
+	actor_tell(a, &r);
+}
+
+static void a_strangers_word_counts_for_nothing(void **state)
+{
+	struct house h;
+	struct actor other = { .house = &h, .listen_fd = -1, .fd = -1, .answer = keep };
+
+	(void)state;
+	other.starts = calloc(8, sizeof(*other.starts));
+	begin(&h, ONE("") TWO("runner = \"other\""), keep);
+	actor_listen_as(&other, "other");
+	accept_many(&h, "h", 1, 2, 2);
+	accept_one(&h, "g", 3);
+	UNTIL(&h, h.actor.running == 1 && other.running == 1);
+	claim(&other, 1, true);         /* what runs in the other runner */
+	claim(&other, 2, true);         /* what waits */
+	claim(&other, 2, false);
+	UNTIL(&h, other.acks == 2 && other.stops == 1);
+	quiet(&h, 50);
+	assert_int_equal(done_of(&h, "h"), 0);
+	assert_int_equal(view_of(&h, "h").running, 1);
+	assert_int_equal(h.actor.start_count, 1);
+
+	/* Nor what it tells a daemon that was restarted and knows nothing yet. */
+	h.dispatcher = dispatcher_free(h.dispatcher);
+	UNTIL(&h, other.fd < 0);
+	other.runs->s.event = 2;
+	(void)snprintf(other.runs->s.handler, sizeof(other.runs->s.handler), "h");
+	actor_end_as(&other, other.runs, WIRE_EXITED, 0);
+	house_dispatch(&h);
+	UNTIL(&h, other.acks == 3 && view_of(&h, "h").running == 1);
+	assert_int_equal(done_of(&h, "h"), 0);
+	actor_end(&h.actor, "h", 1, 0);
+	UNTIL(&h, h.actor.running == 1 && h.actor.start_count == 2);
+	actor_end(&h.actor, "h", 2, 0);
+	UNTIL(&h, done_of(&h, "h") == 2);
+	actor_crash(&other);
+	other.listening = sd_event_source_disable_unref(other.listening);
+	(void)close(other.listen_fd);
+	free(other.starts);
+	house_close(&h);
+}
+
 /* ---- trials ---- */
 
 struct tried {
@@ -627,6 +678,7 @@ int main(void)
 		cmocka_unit_test(an_unusable_handler_is_held_alone),
 		cmocka_unit_test(moments_beyond_the_schedule_are_now),
 		cmocka_unit_test(a_run_nothing_is_heard_of_is_overdue),
+		cmocka_unit_test(a_strangers_word_counts_for_nothing),
 		cmocka_unit_test(trials),
 		cmocka_unit_test(counts_and_views),
 	};
