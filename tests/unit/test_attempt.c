@@ -121,7 +121,7 @@ static void what_cannot_be_run_says_why(void **state)
 
 		(void)unlink(w->path);
 		if (cases[i].text)
-			write_file(w->path, cases[i].mode, cases[i].text, strlen(cases[i].text));
+			write_path(w->path, cases[i].mode, cases[i].text, strlen(cases[i].text));
 		assert_int_equal(begin(w, &a, &err), cases[i].code);
 		if (!strstr(err.text, cases[i].why) || !strstr(err.text, w->path))
 			fail_msg("'%s' does not say '%s'", err.text, cases[i].why);
@@ -146,7 +146,7 @@ static void places_that_cannot_be_made_are_no_missing_command(void **state)
 	struct error err = { "" };
 
 	script(w, "exit 0");
-	write_file(path_in(w, "home"), 0600, "", 0);
+	write_path(path_in(w, "home"), 0600, "", 0);
 	assert_int_equal(begin(w, &a, &err), -ENOTDIR);
 	assert_non_null(strstr(err.text, "/home"));
 	assert_int_equal(unlink(path_in(w, "home")), 0);
