@@ -24,7 +24,7 @@ static void target_free(struct target *t)
 
 /* An address listened on, as the configuration writes it. */
 struct place {
-	char *text;
+	char text[256];         /* of a UNIX socket at most 113 */
 	bool secure;
 };
 
@@ -58,7 +58,7 @@ static bool first_place(const char *listening, struct place *ret)
 
 	if (!end || end == listening)
 		return false;
-	ret->text = need(strndup(listening, (size_t)(end - listening)));
+	(void)snprintf(ret->text, sizeof(ret->text), "%.*s", (int)(end - listening), listening);
 	ret->secure = end[strlen(" (http")] == 's';
 	return true;
 }
@@ -76,19 +76,14 @@ static bool told_place(struct ctl *ctl, struct place *ret)
 	if (client_ask(ctl, &q, &a, NULL) < 0 || a.status != 200 || !a.json || !member(&a.root, "intake", &intake))
 		return false;
 	listening = member_text(&intake, "listening");
-	if (!first_place(listening, ret))
-		return false;
-	if (conf_address_parse(ret->text, &sa, &len, NULL) == 0)
-		return true;
-	free(TAKE(ret->text));
-	return false;
+	return first_place(listening, ret) && conf_address_parse(ret->text, &sa, &len, NULL) == 0;
 }
 
 static enum exit_status configured_place(const struct conf *c, struct place *ret)
 {
 	if (!c->listen.count)
 		return complain(CTL_NO, "%s has no listen address: name one with --via URL", c->path);
-	ret->text = need(strdup(c->listen.items[0]));
+	(void)snprintf(ret->text, sizeof(ret->text), "%s", c->listen.items[0]);
 	ret->secure = c->tls_certificate && strncmp(ret->text, "unix:", strlen("unix:")) != 0;
 	return CTL_OK;
 }
@@ -114,15 +109,12 @@ static enum exit_status place_target(const struct place *p, const struct conf_we
 
 static enum exit_status listening_target(struct ctl *ctl, const struct conf_webhook *w, struct target *ret)
 {
-	struct place p = { .text = NULL };
+	struct place p = { .secure = false };
 	enum exit_status status = CTL_OK;
 
 	if (!told_place(ctl, &p))
 		status = configured_place(ctl_conf(ctl), &p);
-	if (status == CTL_OK)
-		status = place_target(&p, w, ret);
-	free(p.text);
-	return status;
+	return status == CTL_OK ? place_target(&p, w, ret) : status;
 }
 
 /* --via, else the first address the daemon listens on; the configuration's, if it does not say. */

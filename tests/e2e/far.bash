@@ -10,6 +10,8 @@ end_pids() {
 	done
 }
 
+port_answers() { curl -s -o /dev/null "http://127.0.0.1:$1/"; }
+
 # The far side at port $FAR: keeps each request in far.log, answers what the file "status" says.
 far_side() {
 	FAR=$(free_port)
@@ -28,8 +30,7 @@ far_side() {
 	EOT
 	/usr/bin/python3 "$T/far.py" "$FAR" "$T" >"$T/far.out" 2>&1 3>&- &
 	PIDS="${PIDS:-} $!"
-	far_up() { curl -s -o /dev/null "http://127.0.0.1:$FAR/"; }
-	poll 10 far_up
+	poll 10 port_answers "$FAR"
 }
 
 # start_nginx PORT <LOCATION: with these lines in its server section, 127.0.0.1:9080 being calloutd.
@@ -68,8 +69,7 @@ start_caddy() {
 through_proxy() {
 	{ conf_top; echo "$2"; conf_webhook; conf_handler record; } >"$T/calloutd.conf"
 	start_daemon
-	proxy_up() { curl -s -o /dev/null "http://127.0.0.1:$1/"; }
-	poll 20 proxy_up "$1"
+	poll 20 port_answers "$1"
 	file=$(body 5)
 	[ "$(URL=http://127.0.0.1:$1 post "$file" -H 'X-Forwarded-For: 203.0.113.9')" = 200 ]
 	poll 10 lines 1
