@@ -9,6 +9,7 @@
  *
  * Daemon -> runner:
  *   START   HANDLER EVENT ATTEMPT ENV* (fd: body)   run this handler once
+ *           OTHERS                                  collected: the run is for these too
  *   ACK     EVENT HANDLER ATTEMPT                   the result is durable: forget it
  *   STOP    EVENT HANDLER                           end this attempt (operator)
  *   RELOAD                                          read the configuration again
@@ -19,6 +20,10 @@
  *                                                   per finished unacknowledged one (COUNT in all)
  *   REFUSED EVENT HANDLER ATTEMPT REASON TEXT       not started: see enum wire_refusal
  *   RELOADED OK TEXT                                verdict on a RELOAD
+ *
+ * A run of several events goes by the first one's number. The runner looks at OTHERS no closer:
+ * it says them again with RUNNING and RESULT, so that a daemon that was restarted knows for
+ * which events the run is. A runner of an earlier version does not: it is to be restarted first.
  *
  * A handler's *name* crosses, never its command: the runner reads commands from
  * the configuration itself, so a subverted daemon cannot have it run anything else.
@@ -64,6 +69,7 @@ enum wire_tag {
 	WIRE_OK,                /* int64: 0 or 1 */
 	WIRE_VERSION,           /* text */
 	WIRE_COUNT,             /* int64 */
+	WIRE_OTHERS,            /* bytes: per event its number (8) and attempt (4), little-endian */
 };
 
 /* How an attempt ended, as the runner saw it. */
@@ -113,6 +119,17 @@ bool wire_next(const struct wire_message *m, size_t *pos, struct wire_field *ret
 int wire_get_int(const struct wire_message *m, enum wire_tag tag, int64_t *ret);
 /* Copies with a NUL; -ENOBUFS if it does not fit; -EBADMSG if it holds a NUL. */
 int wire_get_text(const struct wire_message *m, enum wire_tag tag, char *dst, size_t cap);
+
+/* The events of a collected run besides the first, in order. */
+#define WIRE_OTHERS_MAX 499
+struct wire_delivery {
+	int64_t event;
+	uint32_t attempt;
+};
+int wire_put_others(struct wire_message *m, const struct wire_delivery *others, size_t count);
+/* 0 and how many (0: there is no such field), or -EBADMSG. */
+int wire_get_others(const struct wire_message *m, struct wire_delivery dst[static WIRE_OTHERS_MAX],
+		    size_t *ret_count);
 
 /*
  * Send or receive one datagram on a non-blocking SEQPACKET socket. fd: a

@@ -27,6 +27,8 @@ struct link_result {                    /* borrowed for the call */
 	const char *handler;
 	int64_t event;
 	unsigned attempt;
+	const struct wire_delivery *others;     /* of a collected run */
+	size_t other_count;
 	int64_t started_ms, ended_ms;
 	enum wire_outcome outcome;
 	int status;
@@ -35,8 +37,17 @@ struct link_result {                    /* borrowed for the call */
 	uint64_t out_total, err_total;
 };
 
+struct link_running {                   /* borrowed for the call */
+	const char *handler;
+	int64_t event;
+	unsigned attempt;
+	const struct wire_delivery *others;
+	size_t other_count;
+	int64_t started_ms;
+};
+
 struct link_callbacks {
-	void (*running)(void *arg, const char *handler, int64_t event, unsigned attempt, int64_t started_ms);
+	void (*running)(void *arg, const struct link_running *r);
 	void (*result)(void *arg, const struct link_result *r);
 	void (*refused)(void *arg, const char *handler, int64_t event, unsigned attempt,
 			enum wire_refusal why, const char *text);
@@ -73,6 +84,10 @@ const char *link_status(const struct link *l);
  * env does not fit; or why there is no memfd (-EMFILE, -ENOMEM). env ends with NULL. */
 int link_start(struct link *l, const char *handler, int64_t event, unsigned attempt,
 	       const char *const *env, const void *body, size_t len);
+/* A collected run: for these events too. */
+int link_start_collected(struct link *l, const char *handler, int64_t event, unsigned attempt,
+			 const struct wire_delivery *others, size_t other_count,
+			 const char *const *env, const void *body, size_t len);
 void link_ack(struct link *l, const char *handler, int64_t event, unsigned attempt);
 void link_stop(struct link *l, const char *handler, int64_t event);
 int link_reload(struct link *l);

@@ -174,6 +174,45 @@ int wire_get_text(const struct wire_message *m, enum wire_tag tag, char *dst, si
 	return 0;
 }
 
+#define DELIVERY_LEN 12
+
+int wire_put_others(struct wire_message *m, const struct wire_delivery *others, size_t count)
+{
+	unsigned char bytes[WIRE_OTHERS_MAX * DELIVERY_LEN];
+
+	if (count > WIRE_OTHERS_MAX)
+		return -EMSGSIZE;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t event = htole64((uint64_t)others[i].event);
+
+		memcpy(&bytes[i * DELIVERY_LEN], &event, sizeof(event));
+		put32(&bytes[i * DELIVERY_LEN + sizeof(event)], others[i].attempt);
+	}
+	return count > 0 ? wire_put(m, WIRE_OTHERS, bytes, count * DELIVERY_LEN) : 0;
+}
+
+int wire_get_others(const struct wire_message *m, struct wire_delivery dst[static WIRE_OTHERS_MAX],
+		    size_t *ret_count)
+{
+	const unsigned char *at;
+	struct wire_field f;
+
+	*ret_count = 0;
+	if (find(m, WIRE_OTHERS, &f) < 0)
+		return 0;
+	if (f.len % DELIVERY_LEN != 0 || f.len / DELIVERY_LEN > WIRE_OTHERS_MAX)
+		return -EBADMSG;
+	at = f.data;
+	for (size_t i = 0; i < f.len / DELIVERY_LEN; i++, at += DELIVERY_LEN) {
+		uint64_t event;
+
+		memcpy(&event, at, sizeof(event));
+		dst[i] = (struct wire_delivery){ (int64_t)le64toh(event), get32(at + sizeof(event)) };
+	}
+	*ret_count = f.len / DELIVERY_LEN;
+	return 0;
+}
+
 int wire_send(int sock, const struct wire_message *m, int fd)
 {
 	union {

@@ -79,13 +79,20 @@ static void told(struct link *l, uint64_t generation)
 
 static int on_running(struct link *l)
 {
+	struct wire_delivery others[WIRE_OTHERS_MAX];
 	uint64_t generation = l->generation;
+	struct link_running r;
 	struct subject s;
 
-	if (l->phase < PHASE_TELLING || !read_subject(&l->in, &s))
+	if (l->phase < PHASE_TELLING || !read_subject(&l->in, &s) ||
+	    wire_get_others(&l->in, others, &r.other_count) < 0)
 		return -EBADMSG;
-	l->cb.running(l->cb.arg, s.handler, s.event, (unsigned)s.attempt,
-		      moment_or(&l->in, WIRE_STARTED_MS, 0));
+	r.handler = s.handler;
+	r.event = s.event;
+	r.attempt = (unsigned)s.attempt;
+	r.others = others;
+	r.started_ms = moment_or(&l->in, WIRE_STARTED_MS, 0);
+	l->cb.running(l->cb.arg, &r);
 	told(l, generation);
 	return 0;
 }
@@ -112,13 +119,16 @@ static void read_output(const struct wire_message *m, struct link_result *r)
 
 static int on_result(struct link *l)
 {
+	struct wire_delivery others[WIRE_OTHERS_MAX];
 	uint64_t generation = l->generation;
 	int64_t outcome = number_or(&l->in, WIRE_OUTCOME, 0);
 	struct link_result r = { .handler = NULL };
 	struct subject s;
 
-	if (l->phase < PHASE_TELLING || !read_subject(&l->in, &s) || outcome <= 0 || outcome > INT32_MAX)
+	if (l->phase < PHASE_TELLING || !read_subject(&l->in, &s) || outcome <= 0 || outcome > INT32_MAX ||
+	    wire_get_others(&l->in, others, &r.other_count) < 0)
 		return -EBADMSG;
+	r.others = others;
 	r.handler = s.handler;
 	r.event = s.event;
 	r.attempt = (unsigned)s.attempt;

@@ -248,7 +248,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t events, void *arg)
 }
 
 static int build_start(struct link *l, const char *handler, int64_t event, unsigned attempt,
-		       const char *const *env)
+		       const struct wire_delivery *others, size_t other_count, const char *const *env)
 {
 	int r;
 
@@ -258,6 +258,8 @@ static int build_start(struct link *l, const char *handler, int64_t event, unsig
 		r = wire_put_int(&l->out, WIRE_EVENT, event);
 	if (r == 0)
 		r = wire_put_int(&l->out, WIRE_ATTEMPT, attempt);
+	if (r == 0)
+		r = wire_put_others(&l->out, others, other_count);
 	for (; r == 0 && *env; env++)
 		r = wire_put_text(&l->out, WIRE_ENV, *env);
 	return r;
@@ -266,6 +268,13 @@ static int build_start(struct link *l, const char *handler, int64_t event, unsig
 int link_start(struct link *l, const char *handler, int64_t event, unsigned attempt,
 	       const char *const *env, const void *body, size_t len)
 {
+	return link_start_collected(l, handler, event, attempt, NULL, 0, env, body, len);
+}
+
+int link_start_collected(struct link *l, const char *handler, int64_t event, unsigned attempt,
+			 const struct wire_delivery *others, size_t other_count,
+			 const char *const *env, const void *body, size_t len)
+{
 	AUTO(fd) int fd = -1;
 	int r;
 
@@ -273,7 +282,7 @@ int link_start(struct link *l, const char *handler, int64_t event, unsigned atte
 		return -ENOTCONN;
 	if (l->first || l->full)
 		return -EAGAIN;         /* in order: an ACK may have to come before */
-	r = build_start(l, handler, event, attempt, env);
+	r = build_start(l, handler, event, attempt, others, other_count, env);
 	if (r < 0)
 		return r;
 	fd = wire_memfd(body, len);

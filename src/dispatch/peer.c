@@ -105,8 +105,11 @@ static void refuse_stranger(struct peer *p, const struct lane *l, int64_t event)
 		p->name, event, l->state.name);
 }
 
-static void on_running(void *arg, const char *handler, int64_t event, unsigned attempt, int64_t started_ms)
+static void on_running(void *arg, const struct link_running *run)
 {
+	const char *handler = run->handler;
+	int64_t event = run->event, started_ms = run->started_ms;
+	unsigned attempt = run->attempt;
 	struct peer *p = arg;
 	struct lane *l = lane_find(p->d, handler);
 	struct errand *e = l ? errand_find(l, event) : NULL;

@@ -31,6 +31,7 @@ static struct job *job_free(struct job *j)
 {
 	(void)run_free(j->run);
 	free(j->sentence);
+	free(j->others);
 	free(j);
 	return NULL;
 }
@@ -103,6 +104,15 @@ static struct job *job_new(struct runner *r, const struct order *o)
 	memcpy(j->handler, o->handler, sizeof(j->handler));
 	j->event = o->event;
 	j->attempt = o->attempt;
+	if (o->other_count == 0)
+		return j;
+	j->others = malloc(o->other_count * sizeof(*j->others));
+	if (!j->others) {
+		free(j);
+		return NULL;
+	}
+	memcpy(j->others, o->others, o->other_count * sizeof(*j->others));
+	j->other_count = o->other_count;
 	return j;
 }
 
@@ -221,4 +231,5 @@ void job_message(const struct job *j, struct wire_message *m)
 		(void)wire_put_int(m, WIRE_ATTEMPT, j->attempt);
 		(void)wire_put_int(m, WIRE_STARTED_MS, run_started_ms(j->run));
 	}
+	(void)wire_put_others(m, j->others, j->other_count);    /* fits: it is far below WIRE_MAX still */
 }

@@ -107,6 +107,8 @@ struct job {
 	char handler[CONF_NAME_MAX + 1];
 	int64_t event;
 	unsigned attempt;
+	struct wire_delivery *others;   /* of a collected run, only to be said again; NULL: none */
+	size_t other_count;
 	enum owed owed;
 	bool ended;
 	struct attempt_run *run;        /* NULL: it could not be started, for this reason: */
@@ -119,6 +121,8 @@ struct order {                          /* a START, taken apart */
 	char handler[CONF_NAME_MAX + 1];
 	int64_t event;
 	unsigned attempt;
+	const struct wire_delivery *others;
+	size_t other_count;
 	const char *const *env;
 	int body_fd;
 };

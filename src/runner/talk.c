@@ -163,13 +163,15 @@ static void refuse(struct runner *r, const struct order *o, int why, const char 
 static int on_start(struct runner *r, const struct wire_message *m, int fd)
 {
 	AUTO(free) char **env = NULL;
+	struct wire_delivery others[WIRE_OTHERS_MAX];
 	struct error err = { "" };
 	struct subject s;
 	struct order o;
 	size_t len;
 	int e, why;
 
-	if (get_subject(m, true, &s) < 0 || wire_memfd_check(fd, &len) < 0)
+	if (get_subject(m, true, &s) < 0 || wire_memfd_check(fd, &len) < 0 ||
+	    wire_get_others(m, others, &o.other_count) < 0)
 		return -EBADMSG;
 	e = get_env(m, &env);
 	if (e == -EBADMSG)
@@ -177,6 +179,7 @@ static int on_start(struct runner *r, const struct wire_message *m, int fd)
 	memcpy(o.handler, s.handler, sizeof(o.handler));
 	o.event = s.event;
 	o.attempt = (unsigned)s.attempt;
+	o.others = others;
 	o.env = (const char *const *)env;
 	o.body_fd = fd;
 	if (e < 0) {

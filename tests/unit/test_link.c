@@ -36,9 +36,17 @@ struct fixture {
 		(void)snprintf(f_->told + n_, sizeof(f_->told) - n_, __VA_ARGS__);      \
 	} while (0)
 
-static void on_running(void *arg, const char *handler, int64_t event, unsigned attempt, int64_t started_ms)
+static void hear_others(void *arg, const struct wire_delivery *others, size_t count)
 {
-	HEAR(arg, "running:%s:%lld:%u:%lld ", handler, (long long)event, attempt, (long long)started_ms);
+	for (size_t i = 0; i < count; i++)
+		HEAR(arg, "+%lld:%u ", (long long)others[i].event, others[i].attempt);
+}
+
+static void on_running(void *arg, const struct link_running *r)
+{
+	HEAR(arg, "running:%s:%lld:%u:%lld ", r->handler, (long long)r->event, r->attempt,
+	     (long long)r->started_ms);
+	hear_others(arg, r->others, r->other_count);
 }
 
 static void on_result(void *arg, const struct link_result *r)
@@ -48,6 +56,7 @@ static void on_result(void *arg, const struct link_result *r)
 	     r->outcome, r->status, (int)r->out_len, r->out_len ? (const char *)r->out : "",
 	     (unsigned long long)r->out_total, (int)r->err_len, r->err_len ? (const char *)r->err : "",
 	     (unsigned long long)r->err_total);
+	hear_others(arg, r->others, r->other_count);
 }
 
 static void on_refused(void *arg, const char *handler, int64_t event, unsigned attempt,

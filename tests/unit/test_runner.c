@@ -105,6 +105,48 @@ static void what_cannot_be_run_is_a_result(void **state)
 	hear_result(w, "fail", 2, 2, WIRE_NOT_STARTED, 126);
 }
 
+static void said_again(struct world *w, const struct wire_delivery *others, size_t count)
+{
+	struct wire_delivery heard[WIRE_OTHERS_MAX];
+	size_t n = 0;
+
+	assert_int_equal(wire_get_others(&w->in, heard, &n), 0);
+	assert_int_equal(n, count);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(heard[i].event == others[i].event);
+		assert_int_equal(heard[i].attempt, others[i].attempt);
+	}
+}
+
+/* A daemon that was restarted must learn for which events a run is. */
+static void others_of_a_collected_run_are_said_again(void **state)
+{
+	static const struct wire_delivery others[] = { { 3, 1 }, { INT64_C(1) << 40, 70000 } };
+	struct world *w = *state;
+	AUTO(fd) int one = wire_memfd("[]", 2), two = wire_memfd("[]", 2);
+
+	begin_listening(w, NULL);
+	w->daemon = dial(w);
+	hear_hello(w, 0);
+	subject(w, WIRE_START, "wait", 2, 5);
+	assert_int_equal(wire_put_text(&w->out, WIRE_ENV, "CALLOUT_EVENT=2"), 0);
+	assert_int_equal(wire_put_others(&w->out, others, ARRAY_LEN(others)), 0);
+	say(w, one);
+	wait_file(w, "up.2");
+	reconnect(w);
+	hear_hello(w, 1);
+	assert_int_equal(hear(w), WIRE_RUNNING);
+	said_again(w, others, ARRAY_LEN(others));
+	subject(w, WIRE_START, "fail", 7, 1);
+	assert_int_equal(wire_put_others(&w->out, others, 1), 0);
+	say(w, two);
+	hear_result(w, "fail", 7, 1, WIRE_EXITED, 3);
+	said_again(w, others, 1);
+	start(w, "ok", 9, 1);
+	hear_result(w, "ok", 9, 1, WIRE_EXITED, 0);
+	said_again(w, NULL, 0);
+}
+
 /* The daemon restarts: nothing is interrupted, nothing lost, and it is told all of it first. */
 static void a_new_connection_is_told_everything(void **state)
 {
@@ -401,6 +443,7 @@ int main(void)
 		TEST(an_unnamed_one_runs_all),
 		TEST(what_cannot_be_run_is_a_result),
 		TEST(a_new_connection_is_told_everything),
+		TEST(others_of_a_collected_run_are_said_again),
 		TEST(a_newer_connection_replaces_the_older),
 		TEST(acks_of_others_change_nothing),
 		TEST(hostile_messages_end_the_connection),

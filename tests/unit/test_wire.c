@@ -140,6 +140,37 @@ static void full_message_refuses_more(void **state)
 	assert_int_equal(wire_check(m), 0);
 }
 
+static void events_of_a_collected_run(void **state)
+{
+	static struct wire_delivery in[WIRE_OTHERS_MAX + 1], out[WIRE_OTHERS_MAX];
+	static struct wire_message message;
+	struct wire_message *m = &message;
+	size_t count = 7;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(in); i++)
+		in[i] = (struct wire_delivery){ INT64_MAX - (int64_t)i, UINT32_MAX - (uint32_t)i };
+	wire_begin(m, WIRE_RESULT);
+	assert_int_equal(wire_put_others(m, NULL, 0), 0);
+	assert_int_equal(wire_get_others(m, out, &count), 0);
+	assert_int_equal(count, 0);
+	assert_int_equal(wire_put_others(m, in, WIRE_OTHERS_MAX + 1), -EMSGSIZE);
+	assert_int_equal(wire_put_others(m, in, WIRE_OTHERS_MAX), 0);
+	assert_int_equal(wire_check(m), 0);
+	assert_int_equal(wire_get_others(m, out, &count), 0);
+	assert_int_equal(count, WIRE_OTHERS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(in[i].event == out[i].event);
+		assert_true(in[i].attempt == out[i].attempt);
+	}
+	wire_begin(m, WIRE_RESULT);
+	assert_int_equal(wire_put(m, WIRE_OTHERS, in, 13), 0);
+	assert_int_equal(wire_get_others(m, out, &count), -EBADMSG);
+	wire_begin(m, WIRE_RESULT);
+	assert_int_equal(wire_put(m, WIRE_OTHERS, in, 12 * (WIRE_OTHERS_MAX + 1)), 0);
+	assert_int_equal(wire_get_others(m, out, &count), -EBADMSG);
+}
+
 static void garbage_is_refused(void **state)
 {
 	static const struct {
@@ -353,6 +384,7 @@ int main(void)
 		cmocka_unit_test(layout_is_fixed),
 		cmocka_unit_test(unknown_tags_are_skipped),
 		cmocka_unit_test(full_message_refuses_more),
+		cmocka_unit_test(events_of_a_collected_run),
 		cmocka_unit_test(garbage_is_refused),
 		cmocka_unit_test(changed_bytes_stay_inside),
 		cmocka_unit_test(descriptor_crosses),
