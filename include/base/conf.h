@@ -35,6 +35,7 @@
 #define CONF_NAME_MAX 64        /* a webhook's or handler's title: [A-Za-z0-9._-]+ */
 #define CONF_WEBHOOKS_MAX 256
 #define CONF_HANDLERS_MAX 256
+#define CONF_COLLECT_MAX 500    /* of collect-max */
 
 struct conf_list {
 	char **items;           /* count strings, then NULL; count 0: items may be NULL */
@@ -94,6 +95,10 @@ struct conf_handler {
 	size_t retry_count;
 	unsigned concurrency;
 	struct conf_rate rate;
+	int64_t collect_ms;             /* 0: one run for each event */
+	bool collect_by_record;         /* else events of all records in one run */
+	unsigned collect_max;           /* events of one run */
+	struct conf_rate loop_limit;    /* events of one record; count 0: no limit */
 	char *runner;                   /* instance name, "default" */
 	bool log_output;
 	char *where;

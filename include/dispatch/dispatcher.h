@@ -22,7 +22,7 @@
 #include "store/journal.h"
 #include "store/store.h"
 
-#define DISPATCH_WINDOW 64      /* deliveries in memory per handler */
+#define DISPATCH_WINDOW 64      /* deliveries in memory per handler; of one that collects, collect-max more */
 
 struct dispatcher;
 
@@ -72,20 +72,21 @@ struct handler_view {
 	struct handler_state state;
 	bool configured;                /* false: removed from the configuration; its deliveries are held */
 	char unusable[256];             /* why it cannot be run ("" if it can): held alone */
-	unsigned running;
+	unsigned running;               /* events */
 	char runner[CONF_NAME_MAX + 1];
 	int64_t next_ms;                /* when something is due next, 0: unknown or nothing */
 };
 /* All handlers, configured or with deliveries. *ret is the caller's, free(). */
 int dispatcher_handlers(struct dispatcher *d, struct handler_view **ret, size_t *ret_count);
 
-/* What runs now (not: whose end is being written). */
+/* What runs now (not: whose end is being written), one for each run. */
 #define OVERDUE_TEXT_LEN 384
 struct running_view {
 	char handler[CONF_NAME_MAX + 1], record[CALLOUT_RECORD_MAX];
 	char runner[CONF_NAME_MAX + 1];
-	int64_t event, started_ms;
+	int64_t event, started_ms;      /* event: the first of a collected run */
 	unsigned attempt;
+	unsigned company;               /* events of the run */
 	char overdue[OVERDUE_TEXT_LEN]; /* "runs since ...": its runner hangs, and what to do; "" if in time */
 };
 int dispatcher_running(struct dispatcher *d, struct running_view **ret, size_t *ret_count);

@@ -19,4 +19,17 @@
 int environment_build(const struct conf_handler *h, const struct event *e, unsigned attempt,
 		      bool late, const void *body, size_t len, char ***ret);
 
+/*
+ * Of a collected run: CALLOUT_COUNT, and of the others those that are the same for all its events, so
+ * all of them when there is only one. No fields.
+ */
+struct environment_common {
+	struct event event;             /* what is not the same for all is absent */
+	unsigned attempt, count;
+	bool same_event, same_source, same_verified, same_attempt, same_late, late;
+};
+/* One event more; the first finds everything zero. */
+void environment_merge(struct environment_common *c, const struct event *e, unsigned attempt, bool late);
+int environment_collected(const struct conf_handler *h, const struct environment_common *c, char ***ret);
+
 #endif

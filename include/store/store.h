@@ -197,6 +197,7 @@ int store_settle(struct store *s, const struct settle *t, bool *ret_behind);
  * whether parking and the head's settling reach the journal in this order or the other.
  * What is no longer waiting (dropped, parked already) is passed over.
  */
+#define DELIVERY_HELD_MS INT64_MAX      /* due_ms of one held until store_let_go() */
 struct delivery_ref {
 	int64_t event;
 	char record[CALLOUT_RECORD_MAX];
@@ -204,6 +205,7 @@ struct delivery_ref {
 	bool behind;            /* an earlier delivery of the record is parked */
 	bool late;              /* put back by the operator after a newer event had been handled */
 	int64_t due_ms;         /* of a parked one */
+	int64_t received_ms;    /* when its event was accepted */
 };
 int store_park(struct store *s, int64_t handler, const struct delivery_ref *refs, size_t count,
 	       int64_t low_water, int64_t now_ms);
@@ -291,6 +293,17 @@ int reader_next(struct reader *r, int64_t handler, int64_t after,
 /* Parked deliveries due at now_ms, oldest due first, at most count. */
 int reader_due(struct reader *r, int64_t handler, int64_t now_ms,
 	       struct delivery_ref *ret, size_t count, size_t *ret_count);
+
+/*
+ * For a run of several events of one record. Behind: what is parked and blocked behind the record's
+ * head, events > after, in order. Ahead: what waits in turn among the next REACH deliveries after
+ * `after`, in order; there is no index to find them by.
+ */
+#define READER_REACH 2000
+int reader_behind(struct reader *r, int64_t handler, const char *record, int64_t after,
+		  struct delivery_ref *ret, size_t count, size_t *ret_count);
+int reader_ahead(struct reader *r, int64_t handler, const char *record, int64_t after,
+		 struct delivery_ref *ret, size_t count, size_t *ret_count);
 
 /* When the next parked delivery of this handler is due; INT64_MAX: none. */
 int reader_next_due(struct reader *r, int64_t handler, int64_t *ret_ms);

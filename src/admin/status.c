@@ -133,6 +133,7 @@ static void write_running(struct writer *w, const struct picture *p)
 		writer_text(w, "handler", r->handler);
 		writer_int(w, "event", r->event);
 		writer_text(w, "record", r->record);
+		writer_uint(w, "events", r->company);
 		writer_uint(w, "attempt", r->attempt);
 		writer_text(w, "runner", r->runner);
 		writer_moment(w, "started", r->started_ms);

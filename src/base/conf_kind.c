@@ -130,9 +130,13 @@ static int set_rate(const struct conf_setting *s, void *to, const char *text, st
 	if (slash && (size_t)(slash - text) < sizeof(number))
 		memcpy(number, text, (size_t)(slash - text));
 	(void)conf_shown(text, strlen(text), shown);
+	if (s->flags & CONF_NONE && (strcmp(text, "none") == 0 || strcmp(text, "0") == 0)) {
+		*rate = (struct conf_rate){ 0, 0 };
+		return 0;
+	}
 	if (!slash || integer_parse(number, &count) < 0 || duration_parse(slash + 1, &per_ms) < 0)
-		return error_set(err, EINVAL, "'%s' is not a rate; write a number, a slash and a duration like \"30/1m\"",
-				 shown);
+		return error_set(err, EINVAL, "'%s' is not a rate; write a number, a slash and a duration like \"30/1m\"%s",
+				 shown, s->flags & CONF_NONE ? ", or \"none\"" : "");
 	if (count < s->min || count > s->max || per_ms < RATE_PER_MIN_MS || per_ms > RATE_PER_MAX_MS)
 		return error_set(err, EINVAL, "'%s' is out of range: %" PRId64 " to %" PRId64 " in \"%dms\" to \"30d\"",
 				 shown, s->min, s->max, RATE_PER_MIN_MS);
@@ -179,6 +183,18 @@ static int set_output(const struct conf_setting *s, void *to, const char *text, 
 		return error_set(err, EINVAL, "'%s' is neither \"lines\" nor \"none\"",
 				 conf_shown(text, strlen(text), shown));
 	*(bool *)to = *text == 'l';
+	return 0;
+}
+
+static int set_by(const struct conf_setting *s, void *to, const char *text, struct error *err)
+{
+	char shown[CONF_SHOWN_LEN];
+
+	(void)s;
+	if (strcmp(text, "record") != 0 && strcmp(text, "handler") != 0)
+		return error_set(err, EINVAL, "'%s' is neither \"record\" nor \"handler\"",
+				 conf_shown(text, strlen(text), shown));
+	*(bool *)to = *text == 'r';
 	return 0;
 }
 
@@ -430,6 +446,7 @@ static const struct {
 	[CONF_WHEN] = { .set_list = set_when, .example = "write it as { \"Priority=4\", \"Status=5|8\" }" },
 	[CONF_LEVEL] = { .set_one = set_level, .example = "write it as \"info\"" },
 	[CONF_OUTPUT] = { .set_one = set_output, .example = "write it as \"lines\" or \"none\"" },
+	[CONF_BY] = { .set_one = set_by, .example = "write it as \"record\" or \"handler\"" },
 };
 
 bool conf_kind_is_list(enum conf_kind kind)

@@ -59,7 +59,10 @@ static void print_rate(const void *at, FILE *f)
 	const struct conf_rate *rate = at;
 	char text[CLOCK_TEXT_LEN];
 
-	fprintf(f, "\"%u/%s\"", rate->count, duration_text(rate->per_ms, text));
+	if (rate->count == 0)
+		print_text("none", f);
+	else
+		fprintf(f, "\"%u/%s\"", rate->count, duration_text(rate->per_ms, text));
 }
 
 static void print_level(const void *at, FILE *f)
@@ -74,6 +77,11 @@ static void print_level(const void *at, FILE *f)
 static void print_output(const void *at, FILE *f)
 {
 	print_text(*(const bool *)at ? "lines" : "none", f);
+}
+
+static void print_by(const void *at, FILE *f)
+{
+	print_text(*(const bool *)at ? "record" : "handler", f);
 }
 
 static void print_id(const void *at, FILE *f)
@@ -103,6 +111,7 @@ static const struct {
 	[CONF_WHEN] = { print_condition, sizeof(struct conf_when) },
 	[CONF_LEVEL] = { .print = print_level },
 	[CONF_OUTPUT] = { .print = print_output },
+	[CONF_BY] = { .print = print_by },
 };
 
 static void print_list(const struct conf_setting *s, const char *base, FILE *f)
@@ -124,7 +133,7 @@ static bool is_set(const struct conf_setting *s, const char *base)
 {
 	if (s->kind == CONF_TEXT)
 		return *(char *const *)(const void *)(base + s->at) != NULL;
-	if (s->kind == CONF_RATE)
+	if (s->kind == CONF_RATE && !(s->flags & CONF_NONE))
 		return ((const struct conf_rate *)(const void *)(base + s->at))->count > 0;
 	return true;
 }

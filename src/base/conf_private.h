@@ -36,6 +36,7 @@ enum conf_kind {
 	CONF_WHEN,              /* struct conf_when * and its size_t */
 	CONF_LEVEL,             /* int, LOG_* */
 	CONF_OUTPUT,            /* bool: "lines" or "none" */
+	CONF_BY,                /* bool: "record" or "handler" */
 	CONF_KINDS
 };
 
@@ -45,6 +46,7 @@ enum {
 	CONF_RAW = 4,           /* control characters may be in it */
 	CONF_REPEATS = 8,       /* equal items are fine */
 	CONF_LOWER = 16,        /* kept in lower case */
+	CONF_NONE = 32,         /* a rate that may be "none" */
 };
 
 /* Looks at one text (of a list: at the one with this index). 0 or -EINVAL with a sentence. */

@@ -139,6 +139,15 @@ static int rule_environment(const struct conf_handler *h, const struct conf_inst
 	return 0;
 }
 
+/* One run has the fields of many events; they are in each one's body. */
+static int rule_collect(const struct conf_handler *h, const struct conf_instance *in, struct error *err)
+{
+	if (!h->collect_ms || h->env_fields.count == 0)
+		return 0;
+	return conf_error_at(place_of(in, "env-fields"), err,
+			     "env-fields: a handler that collects gets many events at once, so there are no FIELD_ variables; take env-fields out and read the fields from standard input, or take collect out");
+}
+
 int conf_rules(struct conf *c, const struct conf_outline *o, struct error *err)
 {
 	int r = rule_tls(c, &o->items[0], err);
@@ -157,6 +166,8 @@ int conf_rules(struct conf *c, const struct conf_outline *o, struct error *err)
 		r = rule_webhooks(c, &c->handlers[in->index], in, err);
 		if (r == 0)
 			r = rule_environment(&c->handlers[in->index], in, err);
+		if (r == 0)
+			r = rule_collect(&c->handlers[in->index], in, err);
 	}
 	return r;
 }

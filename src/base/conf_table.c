@@ -74,6 +74,10 @@
 	X("retry", TIMES, ARRAY(struct conf_handler, retry_ms, retry_count), "10s 1m 5m 30m 2h 6h 12h 24h", 0, 10 * MS, 30 * DAY, NULL) \
 	X("concurrency", COUNT, ONE(struct conf_handler, concurrency), "1", 0, 1, 256, NULL)    \
 	X("rate", RATE, ONE(struct conf_handler, rate), NULL, 0, 1, 1000000, NULL)              \
+	X("collect", TIME, ONE(struct conf_handler, collect_ms), "0s", 0, 0, DAY, NULL)         \
+	X("collect-by", BY, ONE(struct conf_handler, collect_by_record), "handler", 0, 0, 0, NULL) \
+	X("collect-max", COUNT, ONE(struct conf_handler, collect_max), "200", 0, 2, CONF_COLLECT_MAX, NULL) \
+	X("loop-limit", RATE, ONE(struct conf_handler, loop_limit), "20/10m", CONF_NONE, 1, 1000, NULL) \
 	X("runner", TEXT, ONE(struct conf_handler, runner), "default", 0, 1, CONF_NAME_MAX, conf_text_title) \
 	X("log-output", OUTPUT, ONE(struct conf_handler, log_output), "lines", 0, 0, 0, NULL)
 

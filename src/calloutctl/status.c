@@ -210,7 +210,7 @@ static void print_runners(const struct json_value *root)
 
 static void print_running(const struct ctl *ctl, const struct json_value *root)
 {
-	static const char *const heads[] = { "RUNNING", ">EVENT", "RECORD", ">ATTEMPT", "SINCE", NULL };
+	static const char *const heads[] = { "RUNNING", ">EVENT", "RECORD", ">EVENTS", ">ATTEMPT", "SINCE", NULL };
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, r;
 	struct table t;
@@ -222,6 +222,7 @@ static void print_running(const struct ctl *ctl, const struct json_value *root)
 		table_add(&t, member_text(&r, "handler"), PAINT_NONE);
 		table_add(&t, member_text(&r, "event"), PAINT_NONE);
 		table_add(&t, member_text(&r, "record"), PAINT_NONE);
+		table_add(&t, member_text(&r, "events"), PAINT_NONE);
 		table_add(&t, member_text(&r, "attempt"), PAINT_NONE);
 		table_add(&t, member_when(&r, "started"), PAINT_NONE);
 	}

@@ -12,7 +12,8 @@
  *                                               ▼
  *                                      errands (under way)
  *
- * The cursor reads waiting deliveries into the window, at most 64. One may start when its
+ * The cursor reads waiting deliveries into the window, at most 64 (and collect-max more, if the
+ * handler collects: then collect.c chooses for how many of them a run is). One may start when its
  * record has nothing under way, nothing parked and nothing earlier in the window. An errand
  * lasts from the start of the run until what follows from its end is durable; so a record's
  * next event never starts before, and the runner hears its acknowledgement only then.
@@ -115,6 +116,10 @@ struct lane *lane_make(struct dispatcher *d, const char *name)
 	if (!l)
 		return NULL;
 	l->d = d;
+	if (!lane_make_room(l, DISPATCH_WINDOW)) {
+		lane_free(l);
+		return NULL;
+	}
 	l->more = l->due_stale = true;
 	(void)snprintf(l->state.name, sizeof(l->state.name), "%s", name);
 	while (*at)
@@ -142,6 +147,9 @@ static int bind_site(struct dispatcher *d)
 		l->peer = peer_get(d, l->conf->runner);
 		rate_set(&l->rate, l->conf->rate);
 		lane_check_usable(l, &now);
+		l->ripe_ms = 0;
+		if (l->conf->collect_ms && !lane_make_room(l, DISPATCH_WINDOW + l->conf->collect_max))
+			return -ENOMEM;
 		if (!l->peer)
 			return -ENOMEM;
 	}

@@ -67,10 +67,9 @@ static void add_number(struct builder *b, const char *name, bool has, int64_t va
 		add(b, "%s=%" PRId64, name, value);
 }
 
-static void add_event(struct builder *b, const struct event *e)
+/* What the callout says, and where it came in. */
+static void add_said(struct builder *b, const struct event *e)
 {
-	add_number(b, "CALLOUT_EVENT", true, e->id);
-	add_text(b, "CALLOUT_SOURCE", event_source_name(e->source));
 	add_text(b, "CALLOUT_WEBHOOK", e->webhook);
 	add_text(b, "CALLOUT_ACTION", e->action);
 	add_text(b, "CALLOUT_ENTITY", e->entity);
@@ -80,6 +79,13 @@ static void add_event(struct builder *b, const struct event *e)
 	add_number(b, "CALLOUT_SEQUENCE", e->has_sequence, e->sequence);
 	add_number(b, "CALLOUT_PERSON", e->has_person, e->person);
 	add_text(b, "CALLOUT_TIME", e->time);
+}
+
+static void add_event(struct builder *b, const struct event *e)
+{
+	add_number(b, "CALLOUT_EVENT", true, e->id);
+	add_text(b, "CALLOUT_SOURCE", event_source_name(e->source));
+	add_said(b, e);
 	add_number(b, "CALLOUT_VERIFIED", true, e->verified);
 }
 
@@ -234,5 +240,64 @@ int environment_build(const struct conf_handler *h, const struct event *e, unsig
 		b.result = pack(&b, ret);
 	buf_free(&b.text);
 	buf_free(&b.omitted);
+	return b.result;
+}
+
+/* ---- several events ---- */
+
+static void common_text(char *mine, const char *other)
+{
+	if (strcmp(mine, other) != 0)
+		mine[0] = '\0';
+}
+
+static void common_number(bool *has, int64_t mine, bool other_has, int64_t other)
+{
+	*has &= other_has && mine == other;
+}
+
+void environment_merge(struct environment_common *c, const struct event *e, unsigned attempt, bool late)
+{
+	struct event *m = &c->event;
+
+	if (c->count++ == 0) {
+		*c = (struct environment_common){
+			.event = *e, .attempt = attempt, .late = late, .count = 1, .same_event = true,
+			.same_source = true, .same_verified = true, .same_attempt = true, .same_late = true,
+		};
+		return;
+	}
+	c->same_event = false;
+	c->same_source &= m->source == e->source;
+	c->same_verified &= m->verified == e->verified;
+	c->same_attempt &= c->attempt == attempt;
+	c->same_late &= c->late == late;
+	common_text(m->webhook, e->webhook);
+	common_text(m->action, e->action);
+	common_text(m->entity, e->entity);
+	common_text(m->entity_raw, e->entity_raw);
+	common_text(m->guid, e->guid);
+	common_text(m->time, e->time);
+	common_number(&m->has_id, m->record_id, e->has_id, e->record_id);
+	common_number(&m->has_sequence, m->sequence, e->has_sequence, e->sequence);
+	common_number(&m->has_person, m->person, e->has_person, e->person);
+}
+
+int environment_collected(const struct conf_handler *h, const struct environment_common *c, char ***ret)
+{
+	struct builder b = { .text = BUF_INIT(WIRE_MAX), .omitted = BUF_INIT(1) };
+
+	add_number(&b, "CALLOUT_COUNT", true, c->count);
+	add_number(&b, "CALLOUT_EVENT", c->same_event, c->event.id);
+	if (c->same_source)
+		add_text(&b, "CALLOUT_SOURCE", event_source_name(c->event.source));
+	add_said(&b, &c->event);
+	add_number(&b, "CALLOUT_VERIFIED", c->same_verified, c->event.verified);
+	add_number(&b, "CALLOUT_ATTEMPT", c->same_attempt, c->attempt);
+	add_number(&b, "CALLOUT_LATE", c->same_late, c->late);
+	add_text(&b, "CALLOUT_HANDLER", h->title);
+	if (b.result == 0)
+		b.result = pack(&b, ret);
+	buf_free(&b.text);
 	return b.result;
 }

@@ -48,6 +48,8 @@ struct errand *errand_add(struct lane *l, int64_t event, const char *record)
 	if (!e)
 		return NULL;
 	e->lane = l;
+	e->lead = e;
+	e->company = 1;
 	e->event = event;
 	memcpy(e->record, record, strnlen(record, sizeof(e->record) - 1));
 	e->hash = record_hash(e->record);
@@ -58,14 +60,51 @@ struct errand *errand_add(struct lane *l, int64_t event, const char *record)
 	return e;
 }
 
-void errand_remove(struct errand *e)
+/* Another event of the same run; they are joined in event order. NULL without memory. */
+struct errand *errand_join(struct errand *lead, int64_t event, const char *record)
 {
-	struct lane *l = e->lane;
-	struct errand **at = &l->errands;
+	struct lane *l = lead->lane;
+	struct errand *e = errand_add(l, event, record), *last = lead;
+
+	if (!e)
+		return NULL;
+	l->running--;                   /* runs are counted, not events */
+	l->d->running--;
+	e->lead = lead;
+	while (last->also)
+		last = last->also;
+	last->also = e;
+	lead->company++;
+	return e;
+}
+
+static void unlink_errand(struct errand *e)
+{
+	struct errand **at = &e->lane->errands;
 
 	while (*at != e)
 		at = &(*at)->next;
 	*at = e->next;
+}
+
+static void remove_company(struct errand *lead)
+{
+	while (lead->also) {
+		struct errand *e = lead->also;
+
+		lead->also = e->also;
+		unlink_errand(e);
+		free(e);
+	}
+}
+
+void errand_remove(struct errand *e)
+{
+	struct lane *l = e->lane;
+
+	e = e->lead;
+	remove_company(e);
+	unlink_errand(e);
 	if (e->stage == STAGE_RUNNING) {
 		l->running--;
 		l->d->running--;
@@ -95,6 +134,25 @@ static void take_out(struct slot *slots, size_t *count, size_t at)
 	memmove(&slots[at], &slots[at + 1], (*count - at) * sizeof(slots[0]));
 }
 
+bool lane_make_room(struct lane *l, size_t cap)
+{
+	struct slot *more;
+
+	if (cap <= l->cap)
+		return true;            /* never less: what is read ahead stays where it is */
+	more = realloc(l->window, cap * sizeof(*more));
+	if (!more)
+		return false;
+	l->window = more;
+	more = realloc(l->due, cap * sizeof(*more));
+	if (!more)
+		return false;
+	l->due = more;
+	l->cap = cap;
+	l->more = l->due_stale = true;
+	return true;
+}
+
 /* Almost always at the end; only what is being parked stays when the rest is read anew. */
 static void insert(struct lane *l, const struct delivery_ref *ref)
 {
@@ -108,11 +166,14 @@ static void insert(struct lane *l, const struct delivery_ref *ref)
 }
 
 /* Read on from the cursor. False: nothing came, now or at all. */
-static bool fill(struct lane *l)
+bool lane_fill(struct lane *l)
 {
 	struct delivery_ref refs[DISPATCH_WINDOW];
-	size_t room = DISPATCH_WINDOW - l->window_count, count = 0, before = l->window_count;
+	size_t room = l->cap - l->window_count, count = 0, before = l->window_count;
 	int r;
+
+	if (room > DISPATCH_WINDOW)
+		room = DISPATCH_WINDOW;
 
 	if (!l->more || room == 0 || !l->d->reader)
 		return false;
@@ -131,7 +192,7 @@ static bool fill(struct lane *l)
 	return l->window_count > before || l->more;
 }
 
-static void load_due(struct lane *l)
+void lane_load_due(struct lane *l)
 {
 	size_t parked = 0, want, count = 0;
 	AUTO(free) struct delivery_ref *refs = NULL;
@@ -139,7 +200,7 @@ static void load_due(struct lane *l)
 
 	for (const struct errand *e = l->errands; e; e = e->next)
 		parked += e->parked;
-	want = DISPATCH_WINDOW + parked;        /* those under way are among them */
+	want = l->cap + parked;        /* those under way are among them */
 	refs = malloc(want * sizeof(*refs));
 	if (!refs || !l->d->reader)
 		return;
@@ -151,7 +212,7 @@ static void load_due(struct lane *l)
 	}
 	l->due_stale = false;
 	l->due_count = 0;
-	for (size_t i = 0; i < count && l->due_count < DISPATCH_WINDOW; i++) {
+	for (size_t i = 0; i < count && l->due_count < l->cap; i++) {
 		if (errand_find(l, refs[i].event))
 			continue;
 		l->due[l->due_count++] = (struct slot){ .ref = refs[i],
@@ -181,8 +242,9 @@ void lane_put_back(struct errand *e)
 {
 	struct lane *l = e->lane;
 
-	if (!e->parked && e->event <= l->cursor)
-		l->cursor = e->event - 1;
+	for (const struct errand *m = e->lead; m; m = m->also)
+		if (!m->parked && m->event <= l->cursor)
+			l->cursor = m->event - 1;
 	errand_remove(e);
 	lane_reread(l);
 }
@@ -221,7 +283,7 @@ int64_t lane_low_water(const struct lane *l, const struct errand *except)
 	if (l->window_count > 0 && l->window[0].ref.event < low)
 		low = l->window[0].ref.event;
 	for (const struct errand *e = l->errands; e; e = e->next)
-		if (e != except && !e->parked && e->event < low)
+		if (e->lead != except && !e->parked && e->event < low)
 			low = e->event;
 	return low;
 }
@@ -230,6 +292,7 @@ void lane_left(struct lane *l, size_t count)
 {
 	int64_t low = lane_low_water(l, NULL);
 
+	l->ripe_ms = 0;                 /* those behind them may start */
 	l->lag += (unsigned)count;
 	if (low > l->state.low_water) {
 		l->state.low_water = low;
@@ -239,7 +302,7 @@ void lane_left(struct lane *l, size_t count)
 
 /* ---- choosing ---- */
 
-static bool in_due(const struct lane *l, const struct slot *s)
+bool lane_in_due(const struct lane *l, const struct slot *s)
 {
 	for (size_t i = 0; i < l->due_count; i++)
 		if (is_record(&l->due[i], s->ref.record, s->hash))
@@ -281,7 +344,7 @@ static struct slot *choose_window(struct lane *l)
 		if (s->parking || s->ref.behind || errand_of_record(l, s->ref.record, s->hash) ||
 		    earlier_in_window(l, i))
 			continue;
-		if (!in_due(l, s))
+		if (!lane_in_due(l, s))
 			return s;
 		s->ref.behind = true;
 	}
@@ -305,11 +368,11 @@ static bool choose(struct lane *l, const struct moment *now, struct choice *ret)
 bool lane_choose(struct lane *l, const struct moment *now, struct choice *ret)
 {
 	if (l->due_stale)
-		load_due(l);
+		lane_load_due(l);
 	while (!choose(l, now, ret)) {
-		if (l->window_count > DISPATCH_WINDOW / 2)
+		if (l->window_count > l->cap / 2)
 			lane_park_blocked(l, now);
-		if (!fill(l))
+		if (!lane_fill(l))
 			return false;
 	}
 	return true;
@@ -334,9 +397,9 @@ bool lane_has_work(struct lane *l)
 	if (l->state.handler == 0)
 		return false;
 	if (l->due_stale)
-		load_due(l);
+		lane_load_due(l);
 	if (l->window_count == 0)
-		(void)fill(l);
+		(void)lane_fill(l);
 	return l->window_count > 0 || l->due_count > 0;
 }
 
@@ -377,6 +440,17 @@ static void park_strays(struct lane *l, const struct moment *now)
 		lane_park_blocked(l, now);
 }
 
+/* Is there a run to start? */
+static bool choose_run(struct lane *l, const struct moment *now, struct choice *ret)
+{
+	return l->conf->collect_ms ? collect_ripe(l, now) : lane_choose(l, now, ret);
+}
+
+static unsigned start_run(struct lane *l, const struct choice *c, const struct moment *now)
+{
+	return l->conf->collect_ms ? collect_start(l, now) : lane_start(l, c, now);
+}
+
 static void start_some(struct lane *l, const struct moment *now, unsigned *budget)
 {
 	struct choice c;
@@ -385,7 +459,7 @@ static void start_some(struct lane *l, const struct moment *now, unsigned *budge
 		unsigned cost;
 		int64_t wait;
 
-		if (!lane_choose(l, now, &c))
+		if (!choose_run(l, now, &c))
 			return;
 		wait = rate_wait_ms(&l->rate, now->mono_ms);
 		if (wait > 0) {
@@ -394,7 +468,7 @@ static void start_some(struct lane *l, const struct moment *now, unsigned *budge
 		}
 		if (!has_place(l) || !peer_ready(l->peer, now))
 			return;
-		cost = lane_start(l, &c, now);
+		cost = start_run(l, &c, now);
 		if (cost == 0)
 			return;
 		*budget -= cost < *budget ? cost : *budget;
@@ -421,5 +495,7 @@ void lane_free(struct lane *l)
 	while (l->errands)
 		errand_remove(l->errands);
 	rate_free(&l->rate);
+	free(l->window);
+	free(l->due);
 	free(l);
 }

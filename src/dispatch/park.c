@@ -75,7 +75,7 @@ static bool parkable(const struct lane *l, const struct slot *s)
 	if (s->parking)
 		return false;
 	if (e)
-		return e->stage == STAGE_RUNNING;
+		return e->lead->stage == STAGE_RUNNING;
 	return s->ref.behind;
 }
 
@@ -101,7 +101,7 @@ static void add_heads(struct lane *l, struct park *p)
 
 		for (size_t i = 0; !wanted && i < l->window_count; i++)
 			wanted = l->window[i].hash == e->hash && parkable(l, &l->window[i]);
-		if (wanted && !e->parked && e->stage == STAGE_RUNNING)
+		if (wanted && !e->parked && e->lead->stage == STAGE_RUNNING)
 			add_ref(p, e);
 	}
 }
@@ -139,11 +139,13 @@ static int64_t mark_after(const struct lane *l, const struct park *p)
 
 void lane_park_blocked(struct lane *l, const struct moment *now)
 {
-	size_t most = DISPATCH_WINDOW + l->running;
+	size_t most = l->cap;
 	struct park *p;
 
 	if (l->parking || now->mono_ms < l->park_after_ms)
 		return;
+	for (const struct errand *e = l->errands; e; e = e->next)
+		most++;
 	p = calloc(1, sizeof(*p) + most * sizeof(p->refs[0]));
 	if (!p)
 		return;

@@ -62,8 +62,51 @@ static int look_up(struct peer *p, struct lane *l, int64_t event, struct event *
 	return ret->found;
 }
 
+static void take_up(struct peer *p, struct errand *a, const struct known *k, unsigned attempt,
+		    int64_t started_ms)
+{
+	a->peer = p;
+	a->attempts = attempt > 0 ? attempt - 1 : 0;
+	a->parked = k->state != DELIVERY_WAITING;
+	a->started_ms = started_ms;
+	a->told = true;
+	lane_forget(a->lane, a->event);
+}
+
+/*
+ * The others of a collected run. One that is settled meanwhile, or that another run is for, is passed
+ * over: what a runner says may change only what waits. 0, or -errno: not all could be looked up.
+ */
+static int adopt_others(struct peer *p, struct errand *lead, const struct wire_delivery *others,
+			size_t count, int64_t started_ms)
+{
+	struct lane *l = lead->lane;
+	struct errand *a, *last = lead;
+
+	for (size_t i = 0; i < count; i++) {
+		struct event stored;
+		struct known k;
+		int found;
+
+		if (others[i].event <= last->event || errand_find(l, others[i].event))
+			continue;       /* never in this order from us */
+		found = look_up(p, l, others[i].event, &stored, &k);
+		if (found < 0)
+			return found;
+		if (!found || (k.state != DELIVERY_WAITING && k.state != DELIVERY_PARKED) ||
+		    others[i].attempt <= k.attempts)
+			continue;
+		a = errand_join(lead, stored.id, stored.record);
+		if (!a)
+			return -ENOMEM;
+		take_up(p, a, &k, others[i].attempt, started_ms);
+		last = a;
+	}
+	return 0;
+}
+
 static struct errand *adopt(struct peer *p, struct lane *l, const struct event *e,
-			    const struct known *k, unsigned attempt, int64_t started_ms)
+			    const struct known *k, const struct link_running *run)
 {
 	struct errand *a = errand_add(l, e->id, e->record);
 	struct moment now = moment_now();
@@ -72,15 +115,15 @@ static struct errand *adopt(struct peer *p, struct lane *l, const struct event *
 		p->again = true;
 		return NULL;
 	}
-	a->peer = p;
-	a->attempts = attempt > 0 ? attempt - 1 : 0;
-	a->parked = k->state != DELIVERY_WAITING;
-	a->started_ms = started_ms;
+	take_up(p, a, k, run->attempt, run->started_ms);
+	if (adopt_others(p, a, run->others, run->other_count, run->started_ms) < 0) {
+		lane_put_back(a);       /* all of it, or nothing: told again */
+		p->again = true;
+		return NULL;
+	}
 	errand_expect(a, &now);
-	a->told = true;
-	a->probe = lane_paused(l) && started_ms >= l->state.pause_until_ms;
+	a->probe = lane_paused(l) && run->started_ms >= l->state.pause_until_ms;
 	l->probes += a->probe;
-	lane_forget(l, e->id);
 	return a;
 }
 
@@ -108,8 +151,7 @@ static void refuse_stranger(struct peer *p, const struct lane *l, int64_t event)
 static void on_running(void *arg, const struct link_running *run)
 {
 	const char *handler = run->handler;
-	int64_t event = run->event, started_ms = run->started_ms;
-	unsigned attempt = run->attempt;
+	int64_t event = run->event;
 	struct peer *p = arg;
 	struct lane *l = lane_find(p->d, handler);
 	struct errand *e = l ? errand_find(l, event) : NULL;
@@ -124,10 +166,12 @@ static void on_running(void *arg, const struct link_running *run)
 		link_stop(p->link, handler, event);
 		return;
 	}
+	if (e && e->lead != e)
+		return;                 /* part of a run that goes by another number */
 	if (e && e->stage == STAGE_RUNNING) {
 		e->peer = p;
 		e->told = true;
-		e->started_ms = started_ms;
+		e->started_ms = run->started_ms;
 		return;
 	}
 	if (e) {
@@ -140,9 +184,9 @@ static void on_running(void *arg, const struct link_running *run)
 		p->again = true;
 	if (r <= 0)
 		return;
-	log_info((&(struct log_ctx){ .event = event, .handler = handler, .attempt = attempt }),
+	log_info((&(struct log_ctx){ .event = event, .handler = handler, .attempt = run->attempt }),
 		 "event %" PRId64 ": %s still runs", event, handler);
-	(void)adopt(p, l, &stored, &k, attempt, started_ms);
+	(void)adopt(p, l, &stored, &k, run);
 }
 
 struct twin {                           /* of a told result, among the attempts stored */
@@ -200,7 +244,10 @@ static void take_kept(struct peer *p, struct lane *l, const struct link_result *
 		drop_result(p, r);
 		return;
 	}
-	e = adopt(p, l, &stored, &k, r->attempt, r->started_ms);
+	e = adopt(p, l, &stored, &k, &(struct link_running){
+		.attempt = r->attempt, .others = r->others, .other_count = r->other_count,
+		.started_ms = r->started_ms,
+	});
 	if (e)
 		settle_result(e, r);
 }
@@ -231,6 +278,8 @@ static void on_result(void *arg, const struct link_result *r)
 	} else if (is_strangers(p, l, e)) {
 		refuse_stranger(p, l, r->event);
 		drop_result(p, r);
+	} else if (e && e->lead != e) {
+		drop_result(p, r);      /* part of a run that goes by another number */
 	} else if (e && e->stage == STAGE_RUNNING && e->attempts + 1 == r->attempt) {
 		e->peer = p;
 		settle_result(e, r);
@@ -265,7 +314,7 @@ static void on_refused(void *arg, const char *handler, int64_t event, unsigned a
 		(void)trial_refused(p, event, text);
 		return;
 	}
-	if (!e || e->peer != p || e->stage != STAGE_RUNNING || e->attempts + 1 != attempt)
+	if (!e || e->lead != e || e->peer != p || e->stage != STAGE_RUNNING || e->attempts + 1 != attempt)
 		return;
 	if (why == WIRE_ALREADY) {
 		link_again(p->link);    /* it will tell what is true */
@@ -292,7 +341,7 @@ static unsigned doubt_all(struct peer *p)
 
 	for (struct lane *l = p->d->lanes; l; l = l->next) {
 		for (struct errand *e = l->errands; e; e = e->next) {
-			if (e->peer != p || e->stage != STAGE_RUNNING)
+			if (e->lead != e || e->peer != p || e->stage != STAGE_RUNNING)
 				continue;
 			e->told = false;
 			n++;
@@ -400,7 +449,7 @@ static void tend(struct peer *p, const struct moment *now)
 	for (struct lane *l = p->d->lanes; l; l = l->next) {
 		for (e = l->errands; e; e = next) {
 			next = e->next;
-			if (e->peer != p || e->stage != STAGE_RUNNING)
+			if (e->lead != e || e->peer != p || e->stage != STAGE_RUNNING)
 				continue;
 			if (e->told) {
 				errand_watch(e, now);

@@ -73,8 +73,15 @@ enum stage {
 	STAGE_STUCK,                    /* its end could not be written: again later */
 };
 
-struct errand {                         /* a delivery under way */
+/*
+ * A delivery under way. A collected run has one for each event, in event order: the first leads, and
+ * what there is of a run only once (stage, peer, probe, told, ...) is the lead's. A run of one event
+ * leads itself.
+ */
+struct errand {
 	struct errand *next;
+	struct errand *lead, *also;     /* also: the run's next */
+	unsigned company;               /* of a lead: events of its run */
 	struct lane *lane;
 	struct peer *peer;              /* NULL: nothing was run */
 	int64_t event, started_ms;
@@ -101,14 +108,16 @@ struct lane {
 	char unusable[256];
 	int64_t recheck_ms;             /* when to look at the command again (mono) */
 
-	struct slot window[DISPATCH_WINDOW];    /* waiting, in event order */
+	size_t cap;                     /* of window and due: DISPATCH_WINDOW, or more to collect */
+	struct slot *window;            /* waiting, in event order */
 	size_t window_count;
 	int64_t cursor;                 /* read up to here */
 	bool more;                      /* perhaps something waits beyond the cursor */
-	struct slot due[DISPATCH_WINDOW];       /* parked with a time, oldest first; also future ones */
+	struct slot *due;               /* parked with a time, oldest first; also future ones */
 	size_t due_count;
 	bool due_stale;
 	bool due_first;                 /* whose turn it is: what was parked, or what waits in turn */
+	int64_t ripe_ms;                /* collecting: nothing read ahead may start before (mono) */
 	bool greeted;                   /* asked the runner once after the start */
 
 	struct errand *errands;
@@ -193,7 +202,12 @@ void lane_left(struct lane *l, size_t count);           /* so many were settled 
 struct errand *errand_of_record(const struct lane *l, const char *record, uint64_t hash);
 struct errand *errand_find(const struct lane *l, int64_t event);
 struct errand *errand_add(struct lane *l, int64_t event, const char *record);
-void errand_remove(struct errand *e);
+struct errand *errand_join(struct errand *lead, int64_t event, const char *record);
+void errand_remove(struct errand *e);                   /* with all of its run */
+bool lane_make_room(struct lane *l, size_t cap);        /* false: no memory */
+bool lane_fill(struct lane *l);
+void lane_load_due(struct lane *l);
+bool lane_in_due(const struct lane *l, const struct slot *s);
 void lane_pump(struct lane *l, const struct moment *now, unsigned *budget);
 void lane_free(struct lane *l);
 
@@ -214,7 +228,18 @@ bool lane_take_result(struct lane *l, const struct errand *e, enum attempt_resul
 		      int64_t now_ms, struct decision *d, int64_t *ret_due_ms);
 void lane_end_pause(struct lane *l);
 
+/* collect.c: runs of several events */
+bool collect_ripe(struct lane *l, const struct moment *now);    /* may a run start now? */
+unsigned collect_start(struct lane *l, const struct moment *now);       /* as lane_start() */
+int64_t collect_next_ms(const struct lane *l);          /* when what was read ahead may start (mono); 0: nothing waits */
+bool delivery_is_alone(const struct conf_handler *h, unsigned attempts);
+
 /* start.c */
+unsigned start_discard(struct lane *l, const struct delivery_ref *ref, bool parked, int why);
+unsigned start_failed(struct lane *l, int64_t event, int r, const struct moment *now);
+unsigned start_unread(struct lane *l, const struct moment *now, int r);
+void start_note(struct errand *e, const struct delivery_ref *ref, bool parked, const struct moment *now);
+void start_noted(struct errand *lead, const struct moment *now);
 /* What it cost of a turn's budget; 0: stop here, it was not started. */
 unsigned lane_start(struct lane *l, const struct choice *c, const struct moment *now);
 

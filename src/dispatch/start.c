@@ -37,9 +37,8 @@ static int load(struct lane *l, const struct delivery_ref *ref, struct load *w)
 }
 
 /* Its content is gone: nobody can run it any more. */
-static unsigned discard(struct lane *l, const struct choice *c, int why)
+unsigned start_discard(struct lane *l, const struct delivery_ref *ref, bool parked, int why)
 {
-	const struct delivery_ref *ref = &c->slot->ref;
 	struct errand *e = errand_add(l, ref->event, ref->record);
 
 	if (!e)
@@ -48,21 +47,29 @@ static unsigned discard(struct lane *l, const struct choice *c, int why)
 		"event %" PRId64 " cannot be run by %s: %s", ref->event, l->state.name,
 		why == -ENODATA ? "its content has been removed" : "it is not in the store any more");
 	e->attempts = ref->attempts;
-	e->parked = c->from_due;
-	lane_remove(l, c);
+	e->parked = parked;
+	lane_forget(l, ref->event);
 	settle_unrun(e, why == -ENODATA ? DELIVERY_FAILED : DELIVERY_DROPPED);
 	return 1;
 }
 
-static unsigned cannot_load(struct lane *l, const struct choice *c, const struct moment *now, int r)
+unsigned start_unread(struct lane *l, const struct moment *now, int r)
 {
-	if (r == -ENODATA || r == -ENOENT)
-		return discard(l, c, r);
 	if (r == -ENOMEM)
 		dispatch_in(l->d, now, BUSY_MS);
 	else
 		reader_failed(l->d, r);
 	return 0;
+}
+
+static unsigned cannot_load(struct lane *l, const struct choice *c, const struct moment *now, int r)
+{
+	struct delivery_ref ref = c->slot->ref;
+
+	if (r != -ENODATA && r != -ENOENT)
+		return start_unread(l, now, r);
+	lane_remove(l, c);
+	return start_discard(l, &ref, c->from_due, r);
 }
 
 static int hand_over(struct lane *l, const struct delivery_ref *ref, const struct load *w)
@@ -71,48 +78,61 @@ static int hand_over(struct lane *l, const struct delivery_ref *ref, const struc
 			  (const char *const *)w->env, w->body, w->len);
 }
 
-static void note_start(struct lane *l, const struct choice *c, struct errand *e, const struct moment *now)
+void start_note(struct errand *e, const struct delivery_ref *ref, bool parked, const struct moment *now)
 {
-	const struct delivery_ref *ref = &c->slot->ref;
+	struct lane *l = e->lane;
 
 	e->peer = l->peer;
 	e->attempts = ref->attempts;
 	e->late = ref->late;
-	e->parked = c->from_due;
+	e->parked = parked;
 	e->started_ms = now->real_ms;
-	errand_expect(e, now);
 	e->told = true;
-	e->probe = lane_paused(l);
-	l->probes += e->probe;
+	lane_forget(l, e->event);       /* also where it was read once more, just before it was parked */
+}
+
+void start_noted(struct errand *lead, const struct moment *now)
+{
+	struct lane *l = lead->lane;
+
+	errand_expect(lead, now);
+	lead->probe = lane_paused(l);
+	l->probes += lead->probe;
 	rate_take(&l->rate, now->mono_ms);
-	log_debug((&(struct log_ctx){ .event = e->event, .handler = l->state.name,
-				     .attempt = e->attempts + 1 }),
-		  "event %" PRId64 ": %s started", e->event, l->state.name);
-	lane_remove(l, c);
+	log_debug((&(struct log_ctx){ .event = lead->event, .handler = l->state.name,
+				     .attempt = lead->attempts + 1 }),
+		  "event %" PRId64 ": %s started for %u events", lead->event, l->state.name, lead->company);
+}
+
+unsigned start_failed(struct lane *l, int64_t event, int r, const struct moment *now)
+{
+	if (r == -EAGAIN || r == -ENOTCONN)
+		return 0;               /* the link tells when it is ready again */
+	log_warn((&(struct log_ctx){ .event = event, .handler = l->state.name }),
+		 "cannot hand event %" PRId64 " to the runner: %s, again in 1 s", event, strerror(-r));
+	l->peer->busy_until_ms = now->mono_ms + BUSY_MS;
+	dispatch_at(l->d, l->peer->busy_until_ms);
+	return 0;
 }
 
 unsigned lane_start(struct lane *l, const struct choice *c, const struct moment *now)
 {
 	__attribute__((cleanup(auto_load))) struct load w = { .body = NULL, .env = NULL };
+	struct delivery_ref ref = c->slot->ref;
 	struct errand *e;
-	int r = load(l, &c->slot->ref, &w);
+	int r = load(l, &ref, &w);
 
 	if (r < 0)
 		return cannot_load(l, c, now, r);
-	e = errand_add(l, c->slot->ref.event, c->slot->ref.record);
-	r = e ? hand_over(l, &c->slot->ref, &w) : -ENOMEM;
-	if (r == 0) {
-		note_start(l, c, e, now);
-		return 1 + (unsigned)(w.len / COST_BYTES);
+	e = errand_add(l, ref.event, ref.record);
+	r = e ? hand_over(l, &ref, &w) : -ENOMEM;
+	if (r < 0) {
+		if (e)
+			errand_remove(e);
+		return start_failed(l, ref.event, r, now);
 	}
-	if (e)
-		errand_remove(e);
-	if (r == -EAGAIN || r == -ENOTCONN)
-		return 0;               /* the link tells when it is ready again */
-	log_warn((&(struct log_ctx){ .event = c->slot->ref.event, .handler = l->state.name }),
-		 "cannot hand event %" PRId64 " to the runner: %s, again in 1 s", c->slot->ref.event,
-		 strerror(-r));
-	l->peer->busy_until_ms = now->mono_ms + BUSY_MS;
-	dispatch_at(l->d, l->peer->busy_until_ms);
-	return 0;
+	lane_remove(l, c);
+	start_note(e, &ref, c->from_due, now);
+	start_noted(e, now);
+	return 1 + (unsigned)(w.len / COST_BYTES);
 }

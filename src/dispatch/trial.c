@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "dispatch/collected.h"
 #include "dispatch/environment.h"
 #include "private.h"
 
@@ -128,11 +129,32 @@ void trials_end(struct dispatcher *d)
 		end(d, d->trials, NULL, "calloutd is stopping");
 }
 
+/* What the handler gets: the body, or an array of one event. c holds the latter. */
+static int make_input(const struct conf_handler *h, const struct event *e, const void **body, size_t *len,
+		      struct collected *c, char ***ret_env)
+{
+	struct environment_common common = { .count = 0 };
+	int r;
+
+	if (!h->collect_ms)
+		return environment_build(h, e, 1, false, *body, *len, ret_env);
+	r = collected_add(c, e, 1, false, *body, *len);
+	if (r == 0)
+		r = collected_end(c);
+	if (r < 0)
+		return -ENOMEM;
+	*body = c->text.data;
+	*len = c->text.len;
+	environment_merge(&common, e, 1, false);
+	return environment_collected(h, &common, ret_env);
+}
+
 int dispatcher_try(struct dispatcher *d, const char *handler, const struct event *meta,
 		   const void *body, size_t len, dispatcher_tried_fn *done, void *arg)
 {
 	AUTO(trial) struct trial *t = calloc(1, sizeof(*t));
 	struct lane *l = lane_find(d, handler);
+	__attribute__((cleanup(collected_free))) struct collected array = COLLECTED_INIT;
 	struct event e = *meta;
 	int r;
 
@@ -142,7 +164,7 @@ int dispatcher_try(struct dispatcher *d, const char *handler, const struct event
 		return -ENOENT;
 	e.id = 0;
 	e.source = SOURCE_TEST;
-	r = environment_build(l->conf, &e, 1, false, body, len, &t->env);
+	r = make_input(l->conf, &e, &body, &len, &array, &t->env);
 	if (r < 0)
 		return r;
 	t->body = malloc(len + 1);

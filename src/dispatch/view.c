@@ -48,7 +48,19 @@ static int64_t next_of(const struct lane *l)
 	for (size_t i = 0; i < l->due_count; i++)
 		if (l->due[i].ref.due_ms > now_ms)
 			next = earlier(next, l->due[i].ref.due_ms);
+	if (l->conf && l->conf->collect_ms && collect_next_ms(l) > 0)
+		next = earlier(next, now_ms + collect_next_ms(l) - moment_now().mono_ms);
 	return next;
+}
+
+/* Events, not runs: what waits is the rest. */
+static unsigned running_of(const struct lane *l)
+{
+	unsigned n = 0;
+
+	for (const struct errand *e = l->errands; e; e = e->next)
+		n += e->lead->stage == STAGE_RUNNING;
+	return n;
 }
 
 static void show(const struct lane *l, const struct handler_state *stored, struct handler_view *v)
@@ -57,7 +69,7 @@ static void show(const struct lane *l, const struct handler_state *stored, struc
 	merge(&v->state, stored);
 	v->configured = l->conf != NULL;
 	memcpy(v->unusable, l->unusable, sizeof(v->unusable));
-	v->running = l->running;
+	v->running = running_of(l);
 	if (l->conf)
 		(void)snprintf(v->runner, sizeof(v->runner), "%s", l->conf->runner);
 	v->next_ms = next_of(l);
@@ -114,9 +126,10 @@ int dispatcher_running(struct dispatcher *d, struct running_view **ret, size_t *
 		for (const struct errand *e = l->errands; e; e = e->next) {
 			struct running_view *v = &views[n];
 
-			if (e->stage != STAGE_RUNNING)
+			if (e->lead != e || e->stage != STAGE_RUNNING)
 				continue;
 			n++;
+			v->company = e->company;
 			(void)snprintf(v->handler, sizeof(v->handler), "%s", l->state.name);
 			memcpy(v->record, e->record, sizeof(v->record));
 			v->event = e->event;

@@ -77,6 +77,7 @@ static int describe(struct reader *r, int64_t handler, struct delivery_ref *ref)
 		return result < 0 ? result : -EUCLEAN;  /* unfinished events are never removed */
 	column_text(st, 0, ref->record, sizeof(ref->record));
 	ref->behind = sqlite3_column_int(st, 1) != 0;
+	ref->received_ms = sqlite3_column_int64(st, 2);
 	(void)sqlite3_reset(st);
 	return 0;
 }
@@ -107,27 +108,72 @@ int reader_next(struct reader *r, int64_t handler, int64_t after,
 
 /* ---- what is parked ---- */
 
+/* The rows of a question about parked ones, its last parameter being how many. */
+static int parked_rows(struct bind *b, struct delivery_ref *ret, size_t count, size_t *ret_count)
+{
+	size_t n = 0;
+	int result;
+
+	bind_int(b, (int64_t)count);
+	for (result = bind_row(b); result > 0 && n < count; result = sql_step(b->st)) {
+		struct delivery_ref *ref = &ret[n++];
+
+		*ref = (struct delivery_ref){
+			.event = sqlite3_column_int64(b->st, 0),
+			.attempts = (unsigned)sqlite3_column_int64(b->st, 2),
+			.late = sqlite3_column_int(b->st, 3) != 0,
+			.due_ms = sqlite3_column_int64(b->st, 4),
+			.received_ms = sqlite3_column_int64(b->st, 5),
+		};
+		column_text(b->st, 1, ref->record, sizeof(ref->record));
+	}
+	(void)sqlite3_reset(b->st);
+	if (result < 0)
+		return result;
+	*ret_count = n;
+	return 0;
+}
+
 int reader_due(struct reader *r, int64_t handler, int64_t now_ms,
 	       struct delivery_ref *ret, size_t count, size_t *ret_count)
 {
 	struct bind b = bind_begin(r->st[RD_DUE]);
+
+	reader_begin(r);
+	bind_int(&b, handler);
+	bind_int(&b, now_ms);
+	return parked_rows(&b, ret, count, ret_count);
+}
+
+int reader_behind(struct reader *r, int64_t handler, const char *record, int64_t after,
+		  struct delivery_ref *ret, size_t count, size_t *ret_count)
+{
+	struct bind b = bind_begin(r->st[RD_BEHIND]);
+
+	reader_begin(r);
+	bind_int(&b, handler);
+	bind_text(&b, record);
+	bind_int(&b, after);
+	return parked_rows(&b, ret, count, ret_count);
+}
+
+int reader_ahead(struct reader *r, int64_t handler, const char *record, int64_t after,
+		 struct delivery_ref *ret, size_t count, size_t *ret_count)
+{
+	struct bind b = bind_begin(r->st[RD_AHEAD]);
 	size_t n = 0;
 	int result;
 
 	reader_begin(r);
 	bind_int(&b, handler);
-	bind_int(&b, now_ms);
+	bind_int(&b, after);
+	bind_text(&b, record);
 	bind_int(&b, (int64_t)count);
 	for (result = bind_row(&b); result > 0 && n < count; result = sql_step(b.st)) {
-		struct delivery_ref *ref = &ret[n++];
-
-		*ref = (struct delivery_ref){
-			.event = sqlite3_column_int64(b.st, 0),
-			.attempts = (unsigned)sqlite3_column_int64(b.st, 2),
-			.late = sqlite3_column_int(b.st, 3) != 0,
-			.due_ms = sqlite3_column_int64(b.st, 4),
-		};
-		column_text(b.st, 1, ref->record, sizeof(ref->record));
+		ret[n] = (struct delivery_ref){ .event = sqlite3_column_int64(b.st, 0),
+						.received_ms = sqlite3_column_int64(b.st, 1) };
+		memcpy(ret[n].record, record, strnlen(record, sizeof(ret[n].record) - 1));
+		n++;
 	}
 	(void)sqlite3_reset(b.st);
 	if (result < 0)

@@ -21,6 +21,12 @@
 
 _Static_assert(ON_DISK(DELIVERY_WAITING) == 2, "the texts below say so");
 
+#define PARKED_COLUMNS \
+	"p.event, p.record, p.attempts, p.late, p.due_ms, (SELECT received_ms FROM event WHERE id = p.event)"
+#define TEXT_OF(number) #number
+#define AS_TEXT(macro) TEXT_OF(macro)
+#define REACH_TEXT AS_TEXT(READER_REACH)
+
 static const char *const questions[RD_COUNT_] = {
 	[RD_HANDLERS] =
 		"SELECT id, name, low_water, held, held_until_ms, pause_until_ms, pause_step, failures,"
@@ -32,12 +38,19 @@ static const char *const questions[RD_COUNT_] = {
 		" JOIN delivery d ON d.handler = ?1 AND d.event = p.event",
 	[RD_NEXT] =
 		"SELECT e.record, EXISTS(SELECT 1 FROM parked q WHERE q.handler = ?2 AND q.record = e.record"
-		" AND q.blocked IN (0, 1) AND q.event < e.id) FROM event e WHERE e.id = ?1",
+		" AND q.blocked IN (0, 1) AND q.event < e.id), e.received_ms FROM event e WHERE e.id = ?1",
 	[RD_DUE] =
-		"SELECT p.event, p.record, p.attempts, p.late, p.due_ms FROM parked p"
+		"SELECT " PARKED_COLUMNS " FROM parked p"
 		" WHERE p.handler = ? AND p.blocked = 0 AND p.due_ms <= ? ORDER BY p.due_ms, p.event LIMIT ?",
 	[RD_NEXT_DUE] =
 		"SELECT due_ms FROM parked WHERE handler = ? AND blocked = 0 ORDER BY due_ms LIMIT 1",
+	[RD_BEHIND] =
+		"SELECT " PARKED_COLUMNS " FROM parked p"
+		" WHERE p.handler = ? AND p.record = ? AND p.blocked = 1 AND p.event > ? ORDER BY p.event LIMIT ?",
+	[RD_AHEAD] =
+		"SELECT w.event, e.received_ms FROM (SELECT event, state FROM delivery"
+		" WHERE handler = ? AND event > ? ORDER BY event LIMIT " REACH_TEXT ") w"
+		" CROSS JOIN event e ON e.id = w.event WHERE w.state = 2 AND e.record = ? LIMIT ?",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"
 		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",

@@ -17,6 +17,8 @@ enum question {
 	RD_NEXT,
 	RD_DUE,
 	RD_NEXT_DUE,
+	RD_BEHIND,
+	RD_AHEAD,
 	RD_EVENT,
 	RD_EVENT_EXISTS,
 	RD_BODY,

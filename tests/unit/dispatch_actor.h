@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "dispatch/dispatcher.h"
 #include "dispatch/link.h"
@@ -37,12 +38,21 @@
 #define DAY_MS 86400000LL
 #define UNUSED __attribute__((unused))
 
+struct part {                           /* one event of a START that collects */
+	int64_t event, id, sequence;
+	unsigned attempt;
+	bool late;
+};
+
 struct start {                          /* a START the actor saw */
 	char handler[CONF_NAME_MAX + 1];
 	int64_t event, id, sequence, at_ms;
 	unsigned attempt;
 	bool late;
 	char source[16];
+	struct part *parts;             /* of an array; NULL: the body alone */
+	size_t part_count;
+	int64_t count;                  /* CALLOUT_COUNT */
 };
 
 struct run {                            /* what the actor runs, or has run and keeps */
@@ -105,10 +115,20 @@ static UNUSED void actor_subject(struct actor *a, enum wire_verb verb, const str
 	(void)wire_put_int(&a->m, WIRE_ATTEMPT, s->attempt);
 }
 
+static UNUSED void actor_put_others(struct actor *a, const struct start *s)
+{
+	static struct wire_delivery others[WIRE_OTHERS_MAX];
+
+	for (size_t i = 1; i < s->part_count; i++)
+		others[i - 1] = (struct wire_delivery){ s->parts[i].event, s->parts[i].attempt };
+	(void)wire_put_others(&a->m, others, s->part_count > 0 ? s->part_count - 1 : 0);
+}
+
 static UNUSED void actor_tell(struct actor *a, const struct run *r)
 {
 	actor_subject(a, r->ended ? WIRE_RESULT : WIRE_RUNNING, &r->s);
 	(void)wire_put_int(&a->m, WIRE_STARTED_MS, r->started_ms);
+	actor_put_others(a, &r->s);
 	if (r->ended) {
 		(void)wire_put_int(&a->m, WIRE_ENDED_MS, clock_now_ms());
 		(void)wire_put_int(&a->m, WIRE_OUTCOME, r->outcome);
@@ -138,10 +158,18 @@ static UNUSED void actor_end_as(struct actor *a, struct run *r, enum wire_outcom
 		actor_tell(a, r);
 }
 
+static UNUSED bool is_for(const struct start *s, int64_t id)
+{
+	for (size_t i = 0; i < s->part_count; i++)
+		if (s->parts[i].id == id)
+			return true;
+	return !s->parts && s->id == id;
+}
+
 static UNUSED struct run *actor_find(struct actor *a, const char *handler, int64_t id)
 {
 	for (struct run *r = a->runs; r; r = r->next)
-		if (!r->ended && r->s.id == id && strcmp(r->s.handler, handler) == 0)
+		if (!r->ended && is_for(&r->s, id) && strcmp(r->s.handler, handler) == 0)
 			return r;
 	return NULL;
 }
@@ -181,13 +209,98 @@ static UNUSED void actor_variable(struct start *s, const char *text, size_t len)
 	memcpy(line, text, len);
 	line[len] = '\0';
 	(void)sscanf(line, "CALLOUT_ID=%" SCNd64, &s->id);
+	(void)sscanf(line, "CALLOUT_COUNT=%" SCNd64, &s->count);
 	(void)sscanf(line, "CALLOUT_SEQUENCE=%" SCNd64, &s->sequence);
 	(void)sscanf(line, "CALLOUT_SOURCE=%15s", s->source);
 	if (strcmp(line, "CALLOUT_LATE=1") == 0)
 		s->late = true;
 }
 
-static UNUSED void actor_start(struct actor *a)
+static UNUSED int64_t member_int(const struct json_value *object, const char *name)
+{
+	struct json_cursor c = { NULL };
+	struct json_value n, v;
+	int64_t value = -1;
+
+	while (json_next_member(object, &c, &n, &v))
+		if (json_string_is(&n, name, false))
+			assert_int_equal(json_integer(&v, &value), 0);
+	return value;
+}
+
+static UNUSED void read_part(const struct json_value *item, struct part *p)
+{
+	struct json_cursor c = { NULL };
+	struct json_value n, v;
+
+	p->event = member_int(item, "event");
+	p->attempt = (unsigned)member_int(item, "attempt");
+	while (json_next_member(item, &c, &n, &v)) {
+		if (json_string_is(&n, "late", false))
+			p->late = v.kind == JSON_TRUE;
+		if (!json_string_is(&n, "callout", false))
+			continue;
+		p->id = member_int(&v, "Id");
+		p->sequence = member_int(&v, "SequenceNumber");
+	}
+}
+
+/* The array must say what the message says. */
+static UNUSED void check_others(struct actor *a, const struct start *s)
+{
+	static struct wire_delivery others[WIRE_OTHERS_MAX];
+	size_t n = 0;
+
+	assert_int_equal(wire_get_others(&a->m, others, &n), 0);
+	assert_int_equal(n + 1, s->part_count);
+	assert_int_equal(s->count, s->part_count);
+	assert_true(s->parts[0].event == s->event);
+	assert_int_equal(s->parts[0].attempt, s->attempt);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(others[i].event == s->parts[i + 1].event);
+		assert_int_equal(others[i].attempt, s->parts[i + 1].attempt);
+		assert_true(s->parts[i + 1].event > s->parts[i].event);
+	}
+}
+
+static UNUSED void actor_read(struct actor *a, struct start *s, int fd)
+{
+	struct json_cursor c = { NULL };
+	struct json_value root, item;
+	size_t len = 0, cap = 0;
+	char *text;
+
+	assert_int_equal(wire_memfd_check(fd, &len), 0);
+	text = malloc(len + 1);
+	assert_non_null(text);
+	assert_int_equal(pread(fd, text, len, 0), len);
+	if (len > 0 && text[0] == '[') {
+		assert_int_equal(json_read(text, len, JSON_DEPTH_MAX, &root, NULL), 0);
+		while (json_next_element(&root, &c, &item)) {
+			if (s->part_count == cap) {
+				cap = cap ? cap * 2 : 8;
+				s->parts = realloc(s->parts, cap * sizeof(*s->parts));
+				assert_non_null(s->parts);
+			}
+			s->parts[s->part_count] = (struct part){ .event = 0 };
+			read_part(&item, &s->parts[s->part_count++]);
+		}
+		if (s->event > 0)
+			check_others(a, s);
+	}
+	free(text);
+}
+
+/* Is a record in both? */
+static UNUSED bool share_a_record(const struct start *a, const struct start *b)
+{
+	for (size_t i = 0; i < b->part_count; i++)
+		if (is_for(a, b->parts[i].id))
+			return true;
+	return !b->parts && is_for(a, b->id);
+}
+
+static UNUSED void actor_start(struct actor *a, int fd)
 {
 	struct start *s = &a->starts[a->start_count];
 	struct wire_field f;
@@ -205,7 +318,9 @@ static UNUSED void actor_start(struct actor *a)
 	while (wire_next(&a->m, &pos, &f))
 		if (f.tag == WIRE_ENV)
 			actor_variable(s, f.data, f.len);
+	actor_read(a, s, fd);
 	if (a->refuse) {
+		free(s->parts);
 		actor_subject(a, WIRE_REFUSED, s);
 		(void)wire_put_int(&a->m, WIRE_REASON, a->refuse);
 		(void)wire_put_text(&a->m, WIRE_TEXT, "refused as told");
@@ -215,7 +330,7 @@ static UNUSED void actor_start(struct actor *a)
 	for (r = a->runs; r; r = r->next) {
 		if (strcmp(r->s.handler, s->handler) != 0)
 			continue;
-		if (!r->ended && r->s.id == s->id && s->event > 0)
+		if (!r->ended && s->event > 0 && share_a_record(&r->s, s))
 			fail_msg("%s: record %" PRId64 " is run twice at once (events %" PRId64 ", %" PRId64 ")",
 				 s->handler, s->id, r->s.event, s->event);
 		if (r->s.event == s->event && r->s.attempt == s->attempt)
@@ -269,17 +384,17 @@ static UNUSED int actor_on_talk(sd_event_source *source, int fd, uint32_t events
 	(void)fd;
 	(void)events;
 	while (a->fd >= 0 && (r = wire_receive(a->fd, &a->m, &passed)) > 0) {
-		if (passed >= 0)
-			(void)close(passed);
-		passed = -1;
 		if (a->m.verb == WIRE_START)
-			actor_start(a);
+			actor_start(a, passed);
 		else if (a->m.verb == WIRE_ACK)
 			actor_acknowledged(a);
 		else if (a->m.verb == WIRE_RELOAD)
 			a->reloads++;
 		else if (a->m.verb == WIRE_STOP)
 			a->stops++;
+		if (passed >= 0)
+			(void)close(passed);
+		passed = -1;
 	}
 	if (r != -EAGAIN)
 		actor_hang_up(a);

@@ -127,6 +127,8 @@ static UNUSED void house_close(struct house *h)
 	h->journal = journal_stop(h->journal);
 	h->site = site_unref(h->site);
 	h->loop = loop_free(h->loop);
+	for (size_t i = 0; i < h->actor.start_count; i++)
+		free(h->actor.starts[i].parts);
 	free(h->actor.starts);
 	assert_int_equal(remove_tree(h->directory), 0);
 }
@@ -246,17 +248,19 @@ static UNUSED int write_batch(struct store *s, void *arg)
 	for (unsigned i = 0; i < b->count; i++) {
 		struct callout c = { .action = "update", .action_raw = "Update", .entity = "Ticket",
 				     .entity_raw = "Ticket", .has_id = true, .has_sequence = true };
-		char record[CALLOUT_RECORD_MAX];
+		char record[CALLOUT_RECORD_MAX], body[96];
 		struct accepted accepted;
 		int r;
 
 		c.id = b->first_id + i % b->records;
 		c.sequence = ++sequence;
 		(void)snprintf(record, sizeof(record), "Ticket/%" PRId64, c.id);
+		(void)snprintf(body, sizeof(body), "{\"Action\":\"Update\",\"Id\":%" PRId64 ",\"SequenceNumber\":%" PRId64 "}",
+			       c.id, c.sequence);
 		r = store_accept(s, &(struct event_new){
 			.received_ms = clock_now_ms(), .kind = EVENT_ORDINARY, .source = SOURCE_LIVE,
 			.webhook = "w", .verified = true, .signed_by = 1, .callout = &c, .record = record,
-			.client = "127.0.0.1", .body = "{}", .body_len = 2, .handlers = b->handlers,
+			.client = "127.0.0.1", .body = body, .body_len = strlen(body), .handlers = b->handlers,
 			.handler_count = b->handler_count }, &accepted);
 		if (r < 0)
 			return r;

@@ -103,6 +103,11 @@ static void sections_have_defaults_too(void **state)
 	assert_memory_equal(h->retry_ms, retry, sizeof(retry));
 	assert_int_equal(h->concurrency, 1);
 	assert_int_equal(h->rate.count, 0);
+	assert_int_equal(h->collect_ms, 0);
+	assert_false(h->collect_by_record);
+	assert_int_equal(h->collect_max, 200);
+	assert_int_equal(h->loop_limit.count, 20);
+	assert_int_equal(h->loop_limit.per_ms, 10 * MINUTE);
 	assert_string_equal(h->runner, "default");
 	assert_true(h->log_output);
 
@@ -222,6 +227,26 @@ static void every_setting_arrives(void **state)
 }
 
 /* From Windows: a byte order mark and CR LF everywhere. */
+static void storms_and_loops(void **state)
+{
+	struct conf *c = load_good("webhook \"w\" { path = \"/x\" secrets = { \"file:/x\" } }\n"
+				   "handler \"a\" { webhooks = { \"w\" } command = { \"/x\" } collect = \"30s\""
+				   " collect-by = \"record\" collect-max = 500 loop-limit = \"5/1h\" }\n"
+				   "handler \"b\" { webhooks = { \"w\" } command = { \"/x\" } loop-limit = \"none\" }\n"
+				   "handler \"c\" { webhooks = { \"w\" } command = { \"/x\" } loop-limit = \"0\" }\n");
+	const struct conf_handler *h = conf_handler_find(c, "a");
+
+	(void)state;
+	assert_int_equal(h->collect_ms, 30000);
+	assert_true(h->collect_by_record);
+	assert_int_equal(h->collect_max, 500);
+	assert_int_equal(h->loop_limit.count, 5);
+	assert_int_equal(h->loop_limit.per_ms, 60 * MINUTE);
+	assert_int_equal(conf_handler_find(c, "b")->loop_limit.count, 0);
+	assert_int_equal(conf_handler_find(c, "c")->loop_limit.count, 0);
+	conf_free(c);
+}
+
 static void windows_files_are_fine(void **state)
 {
 	AUTO(free) char *text = malloc(3 * sizeof(everything));
@@ -493,7 +518,7 @@ static void settings_are_listed(void **state)
 		{ "", "listen", "log-level", 24 },
 		{ "webhook", "path", "name", 4 },
 		{ "subscribe", "entity", "threshold-notification", 10 },
-		{ "handler", "webhooks", "log-output", 14 },
+		{ "handler", "webhooks", "log-output", 18 },
 		{ "autotask", "username", "ca-file", 5 },
 	};
 
@@ -518,6 +543,7 @@ int main(void)
 		cmocka_unit_test(nothing_set_means_the_defaults),
 		cmocka_unit_test(sections_have_defaults_too),
 		cmocka_unit_test(every_setting_arrives),
+		cmocka_unit_test(storms_and_loops),
 		cmocka_unit_test(windows_files_are_fine),
 		cmocka_unit_test(conf_d_is_read_in_order),
 		cmocka_unit_test(conf_d_names_the_right_file),

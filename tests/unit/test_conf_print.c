@@ -87,6 +87,11 @@ static void same_handler(const struct conf_handler *a, const struct conf_handler
 	assert_int_equal(a->concurrency, b->concurrency);
 	assert_int_equal(a->rate.count, b->rate.count);
 	assert_true(a->rate.per_ms == b->rate.per_ms);
+	assert_true(a->collect_ms == b->collect_ms);
+	assert_int_equal(a->collect_by_record, b->collect_by_record);
+	assert_int_equal(a->collect_max, b->collect_max);
+	assert_int_equal(a->loop_limit.count, b->loop_limit.count);
+	assert_true(a->loop_limit.per_ms == b->loop_limit.per_ms);
 	same_text(a->runner, b->runner);
 	assert_int_equal(a->log_output, b->log_output);
 }
@@ -325,7 +330,15 @@ static void write_random_conf(struct dice *d, const char *suffix, FILE *f)
 	write_list(d, "command", "/%", true, f);
 	write_list(d, "environment", "A%=", true, f);
 	write_list(d, "when", "F%!=", false, f);
-	write_list(d, "env-fields", "e%", false, f);
+	if (roll(d, 2))
+		write_list(d, "env-fields", "e%", false, f);
+	else
+		fprintf(f, "collect = \"%us\" collect-by = \"%s\" collect-max = %u ", roll(d, 100),
+			roll(d, 2) ? "record" : "handler", 2 + roll(d, 499));
+	if (roll(d, 3))
+		fprintf(f, "loop-limit = \"%u/%us\" ", 1 + roll(d, 1000), 1 + roll(d, 1000));
+	else
+		fputs("loop-limit = \"none\" ", f);
 	fprintf(f, "timeout = \"%um%us%ums\" retry = { \"%uh%um\", \"%ud\" } concurrency = %u rate = \"%u/%us\" }",
 		1 + roll(d, 50), roll(d, 100), roll(d, 5000), 1 + roll(d, 30), roll(d, 90), 1 + roll(d, 30),
 		1 + roll(d, 256), 1 + roll(d, 1000), 1 + roll(d, 1000));

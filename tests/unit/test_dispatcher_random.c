@@ -12,7 +12,8 @@
 struct history {
 	unsigned seed;
 	int64_t last[RECORDS];          /* sequence of the last one done, per record */
-	unsigned done;
+	unsigned done, runs;
+	size_t largest;                 /* events of one run */
 	bool quick;                     /* no more failing */
 };
 
@@ -22,14 +23,25 @@ static unsigned dice(struct history *t, unsigned sides)
 }
 
 /* Of what was done, a record's next must be its very next, and never one again. */
+static void note_one(struct history *t, int64_t id, int64_t sequence)
+{
+	int64_t *last = &t->last[id - 1];
+
+	if (sequence != (*last ? *last + RECORDS : id))
+		fail_msg("record %" PRId64 ": %" PRId64 " was done after %" PRId64, id, sequence, *last);
+	*last = sequence;
+	t->done++;
+}
+
 static void note_done(struct history *t, const struct start *s)
 {
-	int64_t *last = &t->last[s->id - 1];
-
-	if (s->sequence != (*last ? *last + RECORDS : s->id))
-		fail_msg("record %" PRId64 ": %" PRId64 " was done after %" PRId64, s->id, s->sequence, *last);
-	*last = s->sequence;
-	t->done++;
+	for (size_t i = 0; i < s->part_count; i++)
+		note_one(t, s->parts[i].id, s->parts[i].sequence);
+	if (!s->parts)
+		note_one(t, s->id, s->sequence);
+	t->runs++;
+	if (s->part_count > t->largest)
+		t->largest = s->part_count;
 }
 
 static int by_dice(struct house *h, const struct start *s)
@@ -67,20 +79,23 @@ static void end_some(struct house *h)
 	}
 }
 
-#define RANDOM_CONF                                                                             \
-	ONE("concurrency = 5\n retry = { \"10ms\", \"10ms\", \"20ms\", \"10ms\", \"10ms\", \"10ms\"," \
-	    " \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\" }")
+#define SETTINGS                                                                                \
+	"loop-limit = \"none\"\n concurrency = 5\n retry = { \"10ms\", \"10ms\", \"20ms\", \"10ms\", \"10ms\", \"10ms\"," \
+	    " \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\" }"
+
+#define ALONE ONE(SETTINGS)
+#define TOGETHER ONE(SETTINGS "\n collect = \"20ms\"\n collect-max = 9")
+#define BY_RECORD ONE(SETTINGS "\n collect = \"20ms\"\n collect-max = 9\n collect-by = \"record\"")
 
 /* The dispatcher goes and comes, connections break; the journal lives on. */
-static void random_restarts_keep_every_order(void **state)
+static void random_restarts(const char *conf, struct history *ret)
 {
 	struct history t = { .seed = (unsigned)clock_now_ms() };
 	struct house h;
 	int64_t end = clock_mono_ms() + 4 * DEADLINE_MS;
 
-	(void)state;
 	print_message("seed %u\n", t.seed);
-	house_begin(&h, RANDOM_CONF, by_dice);
+	house_begin(&h, conf, by_dice);
 	h.arg = &t;
 	accept_many(&h, "h", 1, RECORDS, EVENTS / 2 / RECORDS * RECORDS);
 	while (t.done < h.events || h.events < EVENTS / RECORDS * RECORDS) {
@@ -108,6 +123,38 @@ static void random_restarts_keep_every_order(void **state)
 	}
 	UNTIL(&h, done_of(&h, "h") == t.done);
 	house_close(&h);
+	*ret = t;
+}
+
+static void random_restarts_keep_every_order(void **state)
+{
+	struct history t;
+
+	(void)state;
+	random_restarts(ALONE, &t);
+	assert_int_equal(t.runs, t.done);
+}
+
+static void random_restarts_with_collect(void **state)
+{
+	struct history t;
+
+	(void)state;
+	random_restarts(TOGETHER, &t);
+	print_message("%u events in %u runs, at most %zu in one\n", t.done, t.runs, t.largest);
+	assert_in_range(t.largest, 2, 9);
+	assert_true(t.runs < t.done);
+}
+
+static void random_restarts_with_collect_by_record(void **state)
+{
+	struct history t;
+
+	(void)state;
+	random_restarts(BY_RECORD, &t);
+	print_message("%u events in %u runs, at most %zu in one\n", t.done, t.runs, t.largest);
+	assert_in_range(t.largest, 2, 9);
+	assert_true(t.runs < t.done);
 }
 
 /* ---- killed ---- */
@@ -145,7 +192,7 @@ static void kill_daemon(pid_t pid)
 	assert_true(WIFSIGNALED(status));
 }
 
-static void killed_at_any_instruction(void **state)
+static void killed(const char *conf)
 {
 	struct history t = { .seed = (unsigned)clock_now_ms() };
 	struct house h;
@@ -153,9 +200,8 @@ static void killed_at_any_instruction(void **state)
 	unsigned kills = 0;
 	pid_t pid;
 
-	(void)state;
 	print_message("seed %u\n", t.seed);
-	house_open(&h, RANDOM_CONF);
+	house_open(&h, conf);
 	h.arg = &t;
 	h.actor.answer = by_dice;
 	accept_many(&h, "h", 1, RECORDS, EVENTS / RECORDS * RECORDS);
@@ -185,11 +231,26 @@ static void killed_at_any_instruction(void **state)
 	house_close(&h);
 }
 
+static void killed_at_any_instruction(void **state)
+{
+	(void)state;
+	killed(ALONE);
+}
+
+static void killed_at_any_instruction_with_collect(void **state)
+{
+	(void)state;
+	killed(TOGETHER);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_restarts_keep_every_order),
+		cmocka_unit_test(random_restarts_with_collect),
+		cmocka_unit_test(random_restarts_with_collect_by_record),
 		cmocka_unit_test(killed_at_any_instruction),
+		cmocka_unit_test(killed_at_any_instruction_with_collect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -130,7 +130,7 @@ static void contract_line_by_line(void **state)
 
 	(void)state;
 	begin(&s, "#!/bin/sh\n"
-		  "[ \"$(cat)\" = '{}' ] || exit 1\n"
+		  "[ \"$(cat)\" = '{\"Action\":\"Update\",\"Id\":'$CALLOUT_ID',\"SequenceNumber\":'$CALLOUT_SEQUENCE'}' ] || exit 1\n"
 		  "[ \"$CALLOUT_HANDLER $CALLOUT_WEBHOOK $CALLOUT_ENTITY\" = 'h w Ticket' ] || exit 2\n"
 		  "[ \"$CALLOUT_ID\" != 2 ] || [ \"$CALLOUT_ATTEMPT\" != 1 ] || exit 3\n"
 		  "[ \"$CALLOUT_ID\" != 3 ] || exit 100\n"
