@@ -47,7 +47,7 @@ _calloutctl() {
 	retry) words+=' --failed --handler --since' ;;
 	drop) words+=' --failed --handler --since --yes' ;;
 	hold) words+=" --for $(_calloutctl_names handler)" ;;
-	release) words+=" $(_calloutctl_names handler)" ;;
+	release) words+=" --record $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;

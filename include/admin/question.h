@@ -31,6 +31,7 @@ enum ask {
 	ASK_LIMIT,
 	ASK_EVENT,
 	ASK_FAILED,
+	ASK_RECORD,
 	ASK_COUNT_
 };
 #define ASKS(x) (1U << ASK_##x)
@@ -46,6 +47,7 @@ struct question {
 	bool failed;
 	char webhook[CALLOUT_NAME_MAX + 1], entity[CALLOUT_NAME_MAX + 1];
 	char action[CALLOUT_NAME_MAX + 1], handler[CALLOUT_NAME_MAX + 1];
+	char record[CALLOUT_RECORD_MAX];        /* "Ticket/351181" */
 };
 
 static inline bool asked(const struct question *q, unsigned bits)

@@ -66,7 +66,17 @@ void dispatcher_store_changed(struct dispatcher *d);
 int dispatcher_hold(struct dispatcher *d, const char *handler, int64_t until_ms);       /* -ENOENT */
 int dispatcher_release(struct dispatcher *d, const char *handler);      /* ends a hold and a pause */
 
+/*
+ * A record that was held because its events came too often (loop-limit), or with NULL all of this
+ * handler: what has been stored so far is counted no more. Call it before store_let_go(), and
+ * dispatcher_store_changed() after that. -ENOENT no such handler, -EIO the store cannot be read.
+ */
+int dispatcher_let_go(struct dispatcher *d, const char *handler, const char *record);
+
 /* ---- to look at ---- */
+
+/* The first READER_HELD_MAX of what is held for its record's events coming too often. *ret is the caller's. */
+int dispatcher_held_records(struct dispatcher *d, struct held_record **ret, size_t *ret_count);
 
 struct handler_view {
 	struct handler_state state;

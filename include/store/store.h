@@ -88,6 +88,7 @@ const char *attempt_result_name(enum attempt_result r);
 enum park_why {
 	PARK_RETRY,             /* due at due_ms */
 	PARK_BLOCKED,           /* behind its record's head; promoted when that is settled */
+	PARK_HELD,              /* by loop-limit, until store_let_go() */
 };
 
 /* ---- opening ---- */
@@ -257,6 +258,12 @@ unsigned store_skipped(const struct store *s);
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
 
+/*
+ * Make due now what was settled as PARKED with DELIVERY_HELD_MS, of this record (NULL: of all).
+ * *ret_count: deliveries, one for each record.
+ */
+int store_let_go(struct store *s, const char *handler, const char *record, int64_t now_ms, unsigned *ret_count);
+
 /* ---- retention ---- */
 
 struct retention {
@@ -307,6 +314,14 @@ int reader_ahead(struct reader *r, int64_t handler, const char *record, int64_t 
 
 /* When the next parked delivery of this handler is due; INT64_MAX: none. */
 int reader_next_due(struct reader *r, int64_t handler, int64_t *ret_ms);
+
+/* What is held (DELIVERY_HELD_MS), by handler and event, at most READER_HELD_MAX. *ret is the caller's. */
+#define READER_HELD_MAX 100
+struct held_record {
+	char handler[CALLOUT_NAME_MAX + 1], record[CALLOUT_RECORD_MAX];
+	int64_t event;                  /* the first that waits */
+};
+int reader_held(struct reader *r, struct held_record **ret, size_t *ret_count);
 
 /* An event with everything but its body. */
 struct event {

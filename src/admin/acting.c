@@ -63,6 +63,7 @@ struct change {
 	struct handler_state condition; /* of a hold or release: what is in force now */
 	struct delivery_filter filter;
 	char handler[CALLOUT_NAME_MAX + 1];
+	char record[CALLOUT_RECORD_MAX];        /* of a release; "all": all of the handler's */
 	struct delivery_key *running;
 	size_t running_count;
 	int64_t now_ms;                 /* when it began */
@@ -79,6 +80,12 @@ static struct change *change_free(struct change *c)
 	free(c->running);
 	free(c);
 	return NULL;
+}
+
+/* Of a release: NULL means all. */
+static const char *record_of(const struct change *c)
+{
+	return strcmp(c->record, "all") == 0 ? NULL : c->record;
 }
 
 static void finish(struct change *c, struct answer *a)
@@ -127,6 +134,12 @@ static void finish_done(struct change *c)
 	struct answer a = { .status = 0 };
 	char until[CLOCK_TEXT_LEN];
 
+	if (c->record[0] && c->count == 0) {
+		answer_error(&a, MHD_HTTP_NOT_FOUND, "handler %s holds %s%s", c->handler,
+			     record_of(c) ? "no record " : "no record at all", record_of(c) ? c->record : "");
+		finish(c, &a);
+		return;
+	}
 	writer_object(&w, NULL);
 	if (c->verb->rounds) {
 		writer_uint(&w, "count", c->count);
@@ -226,6 +239,7 @@ static struct change *change_new(struct request *q, const struct verb *verb)
 	c->now_ms = clock_now_ms();
 	c->until_ms = asks->until_ms;
 	memcpy(c->handler, q->match.name[0] ? q->match.name : asks->handler, sizeof(c->handler));
+	memcpy(c->record, asks->record, sizeof(c->record));
 	c->filter = (struct delivery_filter){
 		.event = asks->event,
 		.handler = c->handler[0] ? c->handler : NULL,
@@ -379,11 +393,24 @@ void post_hold(struct request *q)
 		begin(q, &hold);
 }
 
+/* ---- records that are held ---- */
+
+static int start_let_go(struct change *c)
+{
+	return c->rounds ? 0 : dispatcher_let_go(c->dispatcher, c->handler, record_of(c));
+}
+
+static int apply_let_go(struct store *s, struct change *c)
+{
+	return store_let_go(s, c->handler, record_of(c), c->now_ms, &c->changed);
+}
+
 void post_release(struct request *q)
 {
 	static const struct verb release = { "release", start_release, apply_condition, false };
+	static const struct verb let_go = { "release of records", start_let_go, apply_let_go, true };
 
-	begin(q, &release);
+	begin(q, asked(&q->question, ASKS(RECORD)) ? &let_go : &release);
 }
 
 /* ---- reload ---- */

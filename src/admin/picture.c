@@ -33,6 +33,8 @@ static int copy_dispatcher(struct picture *p)
 	if (r == 0)
 		r = dispatcher_running(d, &p->running, &p->running_count);
 	if (r == 0)
+		r = dispatcher_held_records(d, &p->held, &p->held_count);
+	if (r == 0)
 		r = dispatcher_runners(d, &p->runners, &p->runner_count);
 	if (r == 0 && p->attempts_wanted)
 		r = dispatcher_counts(d, &p->attempts, &p->attempts_count);
@@ -73,6 +75,7 @@ void picture_release(struct picture *p)
 {
 	free(p->handlers);
 	free(p->running);
+	free(p->held);
 	free(p->runners);
 	free(p->attempts);
 	free(p->webhooks);

@@ -166,9 +166,10 @@ struct picture {
 	struct site *site;
 	struct handler_view *handlers;
 	struct running_view *running;
+	struct held_record *held;
 	struct runner_view *runners;
 	struct attempt_counts *attempts;        /* for metrics */
-	size_t handler_count, running_count, runner_count, attempts_count;
+	size_t handler_count, running_count, held_count, runner_count, attempts_count;
 	struct intake_status intake;
 	struct intake_counts *webhooks;         /* of each configured one, then of none */
 	char degraded[600];

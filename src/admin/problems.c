@@ -51,6 +51,24 @@ static void add_handler(struct list *l, const struct handler_view *h)
 	}
 }
 
+/* One sentence a handler: it names the first record, and how many more there are. */
+static void add_held(struct list *l, const struct picture *p, size_t at)
+{
+	const struct held_record *h = &p->held[at];
+	char more[32] = "";
+	size_t last = at;
+
+	if (at > 0 && strcmp(p->held[at - 1].handler, h->handler) == 0)
+		return;
+	while (last + 1 < p->held_count && strcmp(p->held[last + 1].handler, h->handler) == 0)
+		last++;
+	if (last > at)
+		(void)snprintf(more, sizeof(more), " (and %zu more)", last - at);
+	add(l, "handler %s: %s%s is held from event %lld on, since its events come more often than loop-limit "
+	    "allows: does the handler cause them? When that is clear: calloutctl release %s --record %s",
+	    h->handler, h->record, more, (long long)h->event, h->handler, last > at ? "all" : h->record);
+}
+
 static bool has_runner(const struct picture *p, const char *name)
 {
 	for (size_t i = 0; i < p->runner_count; i++)
@@ -105,6 +123,8 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 		add(&l, "%s", store->sentence[0] ? store->sentence : "callouts cannot be stored");
 	for (size_t i = 0; i < p->handler_count; i++)
 		add_handler(&l, &p->handlers[i]);
+	for (size_t i = 0; i < p->held_count; i++)
+		add_held(&l, p, i);
 	for (size_t i = 0; i < p->running_count; i++)
 		add_overdue(&l, p, i);
 	for (size_t i = 0; i < p->runner_count; i++)

@@ -15,23 +15,24 @@ static const struct parameter {
 	const char *name;
 	enum form form;
 	size_t at;              /* in struct question */
-	int64_t min, max;       /* of integers */
+	int64_t min, max;       /* of integers; of texts: bytes */
 } parameters[] = {
 #define AT(field) offsetof(struct question, field)
 	[ASK_BEFORE] = { "before", FORM_INTEGER, AT(before), 1, INT64_MAX },
 	[ASK_AFTER] = { "after", FORM_INTEGER, AT(after), 0, INT64_MAX },
 	[ASK_SINCE] = { "since", FORM_MOMENT, AT(since_ms), 0, 0 },
 	[ASK_UNTIL] = { "until", FORM_MOMENT, AT(until_ms), 0, 0 },
-	[ASK_WEBHOOK] = { "webhook", FORM_TEXT, AT(webhook), 0, 0 },
-	[ASK_ENTITY] = { "entity", FORM_TEXT, AT(entity), 0, 0 },
-	[ASK_ACTION] = { "action", FORM_TEXT, AT(action), 0, 0 },
-	[ASK_HANDLER] = { "handler", FORM_TEXT, AT(handler), 0, 0 },
+	[ASK_WEBHOOK] = { "webhook", FORM_TEXT, AT(webhook), 1, CALLOUT_NAME_MAX },
+	[ASK_ENTITY] = { "entity", FORM_TEXT, AT(entity), 1, CALLOUT_NAME_MAX },
+	[ASK_ACTION] = { "action", FORM_TEXT, AT(action), 1, CALLOUT_NAME_MAX },
+	[ASK_HANDLER] = { "handler", FORM_TEXT, AT(handler), 1, CALLOUT_NAME_MAX },
 	[ASK_ID] = { "id", FORM_INTEGER, AT(id), INT64_MIN, INT64_MAX },
 	[ASK_KIND] = { "kind", FORM_KIND, AT(kind), 0, 0 },
 	[ASK_STATE] = { "state", FORM_STATE, AT(state), 0, 0 },
 	[ASK_LIMIT] = { "limit", FORM_INTEGER, AT(limit), 1, 1000 },
 	[ASK_EVENT] = { "event", FORM_INTEGER, AT(event), 1, INT64_MAX },
 	[ASK_FAILED] = { "failed", FORM_BOOL, AT(failed), 0, 0 },
+	[ASK_RECORD] = { "record", FORM_TEXT, AT(record), 1, CALLOUT_RECORD_MAX - 1 },
 #undef AT
 };
 _Static_assert(ARRAY_LEN(parameters) == ASK_COUNT_, "every parameter needs a row");
@@ -82,10 +83,10 @@ static int take_moment(struct question *q, const struct parameter *p, const stru
 static int take_text(struct question *q, const struct parameter *p, const struct given *g,
 		     struct error *err)
 {
-	if (g->kind != JSON_STRING || g->len == 0 || g->len > CALLOUT_NAME_MAX ||
+	if (g->kind != JSON_STRING || (int64_t)g->len < p->min || (int64_t)g->len > p->max ||
 	    memchr(g->text, '\0', g->len))
-		return error_set(err, EINVAL, "%s must be a text of 1 to %d bytes", p->name,
-				 CALLOUT_NAME_MAX);
+		return error_set(err, EINVAL, "%s must be a text of 1 to %lld bytes", p->name,
+				 (long long)p->max);
 	memcpy((char *)q + p->at, g->text, g->len + 1);
 	return 0;
 }

@@ -49,13 +49,16 @@ static void write_callout(struct writer *w, const struct event *e)
 
 static int write_delivery(void *arg, const struct delivery *d)
 {
+	static const char *const why[] = {
+		[PARK_RETRY] = "retry", [PARK_BLOCKED] = "blocked", [PARK_HELD] = "loop",
+	};
 	struct writer *w = arg;
 	bool parked = d->state == DELIVERY_PARKED;
 
 	writer_object(w, NULL);
 	writer_text(w, "handler", d->handler);
 	writer_text(w, "state", delivery_state_name(d->state));
-	writer_text(w, "why", !parked ? NULL : d->why == PARK_BLOCKED ? "blocked" : "retry");
+	writer_text(w, "why", parked ? why[d->why] : NULL);
 	writer_uint(w, "attempts", d->attempts);
 	writer_moment(w, "due", parked && d->why == PARK_RETRY ? d->due_ms : 0);
 	writer_moment(w, "finished", d->finished_ms);

@@ -141,6 +141,15 @@ static void write_running(struct writer *w, const struct picture *p)
 		writer_end(w);
 	}
 	writer_end(w);
+	writer_array(w, "held_records");
+	for (size_t i = 0; i < p->held_count; i++) {
+		writer_object(w, NULL);
+		writer_text(w, "handler", p->held[i].handler);
+		writer_text(w, "record", p->held[i].record);
+		writer_int(w, "event", p->held[i].event);
+		writer_end(w);
+	}
+	writer_end(w);
 	writer_array(w, "runners");
 	for (size_t i = 0; i < p->runner_count; i++) {
 		writer_object(w, NULL);

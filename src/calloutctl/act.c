@@ -160,10 +160,24 @@ enum exit_status cmd_hold(struct ctl *ctl)
 
 enum exit_status cmd_release(struct ctl *ctl)
 {
-	const struct buf nothing = BUF_INIT(0);
-	enum exit_status status = steer(ctl, "release", &nothing);
+	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
+	AUTO(writer) struct writer w = WRITER_INIT(TEXT_MAX);
+	const char *record = ctl->option[OPT_RECORD];
+	enum exit_status status;
 
-	if (status == CTL_OK && !ctl->option[OPT_JSON])
+	writer_object(&w, NULL);
+	if (record)
+		writer_text(&w, "record", record);
+	writer_end(&w);
+	take_json(&w, &body);
+	status = steer(ctl, "release", &body);
+	if (status != CTL_OK || ctl->option[OPT_JSON])
+		return status;
+	if (!record)
 		printf("%s is released.\n", ctl->args[0]);
+	else if (strcmp(record, "all") == 0)
+		printf("All records of %s that were held go on.\n", ctl->args[0]);
+	else
+		printf("%s goes on with %s.\n", ctl->args[0], record);
 	return status;
 }

@@ -124,6 +124,8 @@ static char *next_text(const struct json_value *d)
 		return text_printf("finished %s", finished);
 	if (member_is(d, "why", "blocked"))
 		return need(strdup("waits for an earlier event of its record"));
+	if (member_is(d, "why", "loop"))
+		return need(strdup("held by loop-limit until released with --record"));
 	if (*due)
 		return text_printf("runs again %s", due);
 	return need(strdup(""));

@@ -282,6 +282,39 @@ static int gather(struct lane *l, const struct ripeness *r, struct picks *p, con
 	return result;
 }
 
+/* ---- loops ---- */
+
+static bool is_of(const struct pick *p, const char *record)
+{
+	return strcmp(p->ref.record, record) == 0;
+}
+
+/* A record with one event too many goes without it and those after it. What it cost. */
+static unsigned hold_loops(struct lane *l, struct picks *p)
+{
+	unsigned cost = 0;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		struct pick *at = &p->items[i];
+		struct delivery_ref ref = at->ref;
+
+		if (brake_lets(&l->brake, record_hash(ref.record), ref.event, ref.received_ms)) {
+			p->items[kept++] = *at;
+			continue;
+		}
+		cost += brake_hold(l, &ref, at->parked);
+		for (size_t j = i + 1; j < p->count;) {
+			if (is_of(&p->items[j], ref.record))
+				memmove(&p->items[j], &p->items[j + 1], (--p->count - j) * sizeof(*p->items));
+			else
+				j++;
+		}
+	}
+	p->count = kept;
+	return cost;
+}
+
 /* ---- its input ---- */
 
 struct input {
@@ -369,7 +402,7 @@ unsigned collect_start(struct lane *l, const struct moment *now)
 	struct ripeness r = look(l, now);
 	struct picks p = { .most = l->conf->collect_max };
 	AUTO(free) struct pick *items = NULL;
-	unsigned cost;
+	unsigned cost, held;
 	size_t at = 0;
 	int result;
 
@@ -380,6 +413,9 @@ unsigned collect_start(struct lane *l, const struct moment *now)
 	if (!items)
 		return start_unread(l, now, -ENOMEM);
 	result = gather(l, &r, &p, now);
+	held = result == 0 ? hold_loops(l, &p) : 0;
+	if (result == 0 && p.count == 0)
+		return held;
 	if (result == 0)
 		result = load(l, &p, &in, &at);
 	if (result == 0)
@@ -389,5 +425,5 @@ unsigned collect_start(struct lane *l, const struct moment *now)
 	else
 		cost = start_unread(l, now, result);
 	collected_free(&in.body);
-	return cost;
+	return cost ? cost + held : 0;
 }

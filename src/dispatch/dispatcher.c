@@ -146,6 +146,7 @@ static int bind_site(struct dispatcher *d)
 		l->conf = &c->handlers[i];
 		l->peer = peer_get(d, l->conf->runner);
 		rate_set(&l->rate, l->conf->rate);
+		brake_set(&l->brake, l->conf->loop_limit);
 		lane_check_usable(l, &now);
 		l->ripe_ms = 0;
 		if (l->conf->collect_ms && !lane_make_room(l, DISPATCH_WINDOW + l->conf->collect_max))
@@ -214,6 +215,15 @@ static void open_reader(struct dispatcher *d, const struct moment *now)
 	d->reopen_wait_ms = REOPEN_MS;
 	for (struct lane *l = d->lanes; l; l = l->next)
 		lane_reread(l);
+}
+
+bool reader_at_hand(struct dispatcher *d)
+{
+	struct moment now = moment_now();
+
+	if (!d->reader && now.mono_ms >= d->reopen_ms)
+		open_reader(d, &now);
+	return d->reader != NULL;
 }
 
 /* ---- a turn ---- */

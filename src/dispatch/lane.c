@@ -495,6 +495,7 @@ void lane_free(struct lane *l)
 	while (l->errands)
 		errand_remove(l->errands);
 	rate_free(&l->rate);
+	brake_free(&l->brake);
 	free(l->window);
 	free(l->due);
 	free(l);

@@ -59,6 +59,27 @@ int64_t rate_wait_ms(const struct rate *r, int64_t mono_ms);    /* 0: now */
 void rate_take(struct rate *r, int64_t mono_ms);
 void rate_free(struct rate *r);
 
+/* ---- brake.c: records whose events come too often ---- */
+
+struct watched;
+struct brake {
+	struct conf_rate limit;         /* count 0: none */
+	struct watched *items;
+	uint32_t *buckets;
+	size_t count, cap, most;        /* cap: a power of two */
+	uint32_t oldest, newest;        /* in order of use */
+	int64_t forgiven;               /* events up to here are not counted, of any record */
+};
+void brake_set(struct brake *b, struct conf_rate limit);        /* keeps what it knows if nothing changed */
+/* Counts an event that is to be started, once. False: it is one too many of its record. */
+bool brake_lets(struct brake *b, uint64_t hash, int64_t event, int64_t received_ms);
+/* Begin anew with this record (NULL: with all) after this event. */
+void brake_forgive(struct brake *b, const char *record, int64_t event);
+void brake_free(struct brake *b);
+/* Not started but held, until an operator lets it go. What it cost of a turn; 0: no memory. */
+struct lane;
+unsigned brake_hold(struct lane *l, const struct delivery_ref *ref, bool parked);
+
 /* ---- one handler ---- */
 
 struct slot {                           /* a delivery read ahead */
@@ -127,6 +148,7 @@ struct lane {
 	uint64_t failed_records[PAUSE_AFTER_FAILURES];  /* of the failures in a row */
 	unsigned failed_known;
 	struct rate rate;
+	struct brake brake;
 	bool parking;                   /* a park is on its way to the disk */
 	int64_t park_after_ms;          /* a failed one is tried again then (mono) */
 	bool registering;
@@ -181,6 +203,7 @@ void dispatch_soon(struct dispatcher *d);               /* a turn in the next it
 void dispatch_at(struct dispatcher *d, int64_t mono_ms);        /* or at that moment, at the latest */
 void dispatch_in(struct dispatcher *d, const struct moment *now, int64_t ms);
 void reader_failed(struct dispatcher *d, int r);        /* nothing is started until it can be read again */
+bool reader_at_hand(struct dispatcher *d);              /* opened now, if it was closed to be opened anew */
 struct lane *lane_find(struct dispatcher *d, const char *name);
 struct lane *lane_make(struct dispatcher *d, const char *name);
 
@@ -246,7 +269,7 @@ unsigned lane_start(struct lane *l, const struct choice *c, const struct moment 
 /* settle.c */
 void settle_result(struct errand *e, const struct link_result *r);
 void settle_interrupted(struct errand *e);
-void settle_unrun(struct errand *e, enum delivery_state state);
+void settle_unrun(struct errand *e, enum delivery_state state, int64_t due_ms);
 void settle_stuck_again(struct dispatcher *d);
 void settle_free(struct order *o);
 

@@ -357,7 +357,7 @@ void settle_interrupted(struct errand *e)
 	conclude(e, t, ATTEMPT_INTERRUPTED, 0, e->started_ms - 1, clock_now_ms());
 }
 
-void settle_unrun(struct errand *e, enum delivery_state state)
+void settle_unrun(struct errand *e, enum delivery_state state, int64_t due_ms)
 {
 	struct settling *t = settling_new(e, 0);
 
@@ -368,5 +368,6 @@ void settle_unrun(struct errand *e, enum delivery_state state)
 	}
 	t->items[0].settle.state = state;
 	t->items[0].settle.attempts = e->attempts;
+	t->items[0].settle.due_ms = due_ms;
 	submit(t);
 }

@@ -49,7 +49,7 @@ unsigned start_discard(struct lane *l, const struct delivery_ref *ref, bool park
 	e->attempts = ref->attempts;
 	e->parked = parked;
 	lane_forget(l, ref->event);
-	settle_unrun(e, why == -ENODATA ? DELIVERY_FAILED : DELIVERY_DROPPED);
+	settle_unrun(e, why == -ENODATA ? DELIVERY_FAILED : DELIVERY_DROPPED, 0);
 	return 1;
 }
 
@@ -120,8 +120,13 @@ unsigned lane_start(struct lane *l, const struct choice *c, const struct moment 
 	__attribute__((cleanup(auto_load))) struct load w = { .body = NULL, .env = NULL };
 	struct delivery_ref ref = c->slot->ref;
 	struct errand *e;
-	int r = load(l, &ref, &w);
+	int r;
 
+	if (!brake_lets(&l->brake, c->slot->hash, ref.event, ref.received_ms)) {
+		lane_remove(l, c);
+		return brake_hold(l, &ref, c->from_due);
+	}
+	r = load(l, &ref, &w);
 	if (r < 0)
 		return cannot_load(l, c, now, r);
 	e = errand_add(l, ref.event, ref.record);

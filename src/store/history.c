@@ -145,6 +145,8 @@ int reader_deliveries(struct reader *r, int64_t event,
 		int stop;
 
 		column_text(st, 1, d.handler, sizeof(d.handler));
+		if (d.state == DELIVERY_PARKED && sqlite3_column_int64(st, 6) == DELIVERY_HELD_MS)
+			d.why = PARK_HELD;
 		if (settled(d.state))
 			d.finished_ms = sqlite3_column_int64(st, 4);
 		else if (d.state == DELIVERY_PARKED && d.why == PARK_RETRY)

@@ -368,3 +368,25 @@ int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 
 	return carry_out(&q, drop_handler, ret_count);
 }
+
+/* ---- what was held ---- */
+
+int store_let_go(struct store *s, const char *handler, const char *record, int64_t now_ms, unsigned *ret_count)
+{
+	struct handler_entry *h = NULL;
+	struct bind b;
+	int r = handler_make(s, handler, &h);
+
+	*ret_count = 0;
+	if (r < 0)
+		return r;
+	b = bind_begin(s->st[record ? ST_PARKED_LET_GO : ST_PARKED_LET_ALL_GO]);
+	bind_int(&b, now_ms);
+	bind_int(&b, h->id);
+	if (record)
+		bind_text(&b, record);
+	r = bind_run(&b);
+	if (r == 0)
+		*ret_count = (unsigned)sqlite3_changes(s->db);
+	return r;
+}

@@ -182,6 +182,32 @@ int reader_ahead(struct reader *r, int64_t handler, const char *record, int64_t 
 	return 0;
 }
 
+int reader_held(struct reader *r, struct held_record **ret, size_t *ret_count)
+{
+	struct bind b = bind_begin(r->st[RD_HELD]);
+	struct held_record *list = calloc(READER_HELD_MAX, sizeof(*list));
+	size_t n = 0;
+	int result;
+
+	if (!list)
+		return -ENOMEM;
+	reader_begin(r);
+	bind_int(&b, READER_HELD_MAX);
+	for (result = bind_row(&b); result > 0 && n < READER_HELD_MAX; result = sql_step(b.st)) {
+		column_text(b.st, 0, list[n].handler, sizeof(list[n].handler));
+		column_text(b.st, 1, list[n].record, sizeof(list[n].record));
+		list[n++].event = sqlite3_column_int64(b.st, 2);
+	}
+	(void)sqlite3_reset(b.st);
+	if (result < 0) {
+		free(list);
+		return result;
+	}
+	*ret = list;
+	*ret_count = n;
+	return 0;
+}
+
 int reader_next_due(struct reader *r, int64_t handler, int64_t *ret_ms)
 {
 	struct bind b = bind_begin(r->st[RD_NEXT_DUE]);

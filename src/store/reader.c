@@ -20,6 +20,7 @@
 #define PROGRESS_STEPS 2000     /* of SQLite's machine between two looks at the clock: well below 1 ms */
 
 _Static_assert(ON_DISK(DELIVERY_WAITING) == 2, "the texts below say so");
+_Static_assert(DELIVERY_HELD_MS == 9223372036854775807, "and so");
 
 #define PARKED_COLUMNS \
 	"p.event, p.record, p.attempts, p.late, p.due_ms, (SELECT received_ms FROM event WHERE id = p.event)"
@@ -51,6 +52,9 @@ static const char *const questions[RD_COUNT_] = {
 		"SELECT w.event, e.received_ms FROM (SELECT event, state FROM delivery"
 		" WHERE handler = ? AND event > ? ORDER BY event LIMIT " REACH_TEXT ") w"
 		" CROSS JOIN event e ON e.id = w.event WHERE w.state = 2 AND e.record = ? LIMIT ?",
+	[RD_HELD] =
+		"SELECT h.name, p.record, p.event FROM handler h CROSS JOIN parked p ON p.handler = h.id"
+		" WHERE p.blocked = 0 AND p.due_ms = 9223372036854775807 ORDER BY h.name, p.event LIMIT ?",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"
 		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",

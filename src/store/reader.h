@@ -19,6 +19,7 @@ enum question {
 	RD_NEXT_DUE,
 	RD_BEHIND,
 	RD_AHEAD,
+	RD_HELD,
 	RD_EVENT,
 	RD_EVENT_EXISTS,
 	RD_BODY,

@@ -5,6 +5,7 @@
 #define EARLIER_ROWS "20000"
 
 _Static_assert(ON_DISK(DELIVERY_WAITING) == 2, "the texts below say so");
+_Static_assert(DELIVERY_HELD_MS == 9223372036854775807, "and so");
 
 const char *const store_statements[ST_COUNT_] = {
 	[ST_BEGIN] = "BEGIN IMMEDIATE",
@@ -65,6 +66,12 @@ const char *const store_statements[ST_COUNT_] = {
 	[ST_PARKED_BLOCK_LATER] =
 		"UPDATE parked SET blocked = 1 WHERE handler = ? AND record = ? AND blocked = 0"
 		" AND event > ?",
+
+	[ST_PARKED_LET_GO] =
+		"UPDATE parked SET due_ms = ? WHERE handler = ? AND record = ? AND blocked IN (0, 1)"
+		" AND due_ms = 9223372036854775807",
+	[ST_PARKED_LET_ALL_GO] =
+		"UPDATE parked SET due_ms = ? WHERE handler = ? AND due_ms = 9223372036854775807",
 
 	[ST_DEAD_ADD] = "INSERT INTO dead(event, handler) VALUES(?, ?) ON CONFLICT DO NOTHING",
 	[ST_DEAD_DELETE] = "DELETE FROM dead WHERE event = ? AND handler = ?",

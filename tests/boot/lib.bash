@@ -59,6 +59,7 @@ conf_base() {
 		handler "record" {
 		    webhooks = { "tickets" }
 		    command = { "/etc/calloutd/handlers/record" }
+		    loop-limit = "none"
 		}
 	EOF
 }

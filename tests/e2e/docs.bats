@@ -235,7 +235,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 
 @test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
 	far_side
-	man_block calloutd-handler.7 1 | handler forward
+	man_block calloutd-handler.7 2 | handler forward
 	{ conf_top; conf_webhook; conf_handler forward "environment = { \"TARGET_URL=http://127.0.0.1:$FAR/\" }"; } >"$T/calloutd.conf"
 	start_daemon
 	[ "$(post "$(body 1 Update)")" = 200 ]

@@ -20,7 +20,7 @@ switches() { awk '/ctxt_switches/ {n += $2} END {print n}' /proc/"$1"/task/*/sta
 
 @test "10,000 runs leave no zombie and no descriptor behind" {
 	{ conf_top; conf_webhook
-	  printf 'handler "true" {\n webhooks = { "tickets" }\n command = { "/bin/true" }\n concurrency = 8\n}\n'; } >"$T/calloutd.conf"
+	  printf 'handler "true" {\n webhooks = { "tickets" }\n command = { "/bin/true" }\n concurrency = 8\n loop-limit = "none"\n}\n'; } >"$T/calloutd.conf"
 	start_daemon
 	runner=$(pgrep -P "$DAEMON")
 	blast 400 50
