@@ -79,6 +79,7 @@ static bool may_join(struct lane *l, struct slot *s)
 
 struct ripeness {
 	const struct slot *seed;        /* what the run is for, first of all */
+	const struct slot *alone;       /* a due one to be run alone: only if there is nothing else */
 	bool from_due;
 	int64_t wait_ms;                /* until the first may start; FOREVER: nothing waits */
 	unsigned ready;                 /* that may start by now, but for their age */
@@ -94,14 +95,20 @@ static void look_at(struct ripeness *r, const struct slot *s, bool from_due, int
 	r->from_due = from_due;
 }
 
+/* Those that are run alone take turns with the rest, or a heap of bad ones would stop the good. */
 static void look_at_due(struct lane *l, const struct moment *now, struct ripeness *r)
 {
 	for (size_t i = 0; i < l->due_count; i++) {
 		const struct slot *s = &l->due[i];
+		int64_t wait_ms = due_wait_ms(l, &s->ref, now);
 
 		if (errand_of_record(l, s->ref.record, s->hash))
 			continue;
-		look_at(r, s, true, due_wait_ms(l, &s->ref, now));
+		if (wait_ms == 0 && !l->due_first && delivery_is_alone(l->conf, s->ref.attempts)) {
+			r->alone = r->alone ? r->alone : s;
+			continue;
+		}
+		look_at(r, s, true, wait_ms);
 		r->ready += lane_wait_ms(l, s->ref.due_ms, now->real_ms) == 0;
 	}
 }
@@ -149,6 +156,10 @@ static struct ripeness look(struct lane *l, const struct moment *now)
 			lane_park_blocked(l, now);
 		if (!lane_fill(l))
 			break;
+	}
+	if (!r.seed && r.alone) {
+		r.seed = r.alone;
+		r.from_due = true;
 	}
 	return r;
 }
@@ -418,6 +429,7 @@ unsigned collect_start(struct lane *l, const struct moment *now)
 		return held;
 	if (result == 0)
 		result = load(l, &p, &in, &at);
+	l->due_first = !(r.from_due && delivery_is_alone(l->conf, p.items[0].ref.attempts));
 	if (result == 0)
 		cost = run(l, &p, &in, now);
 	else if (result == -ENODATA || result == -ENOENT)
