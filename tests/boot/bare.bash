@@ -23,6 +23,7 @@ SOURCE=/usr/src/calloutd
 
 # follow DIRECTORY: what stdin says, line by line, as an administrator's shell in the machine would run it.
 follow() {
+	# shellcheck disable=SC2016 # for the inner shell
 	inside env -i HOME=/root USER=root LANG=C.UTF-8 TERM=dumb \
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 		bash -euo pipefail -c 'cd "$1" && source /dev/stdin' follow "$1"

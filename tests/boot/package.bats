@@ -36,7 +36,12 @@ setup() { machine; }
 teardown() { tell; }
 
 SECTION='Install the Debian package'
+# What receives; and all that is enabled: sockets, timers and paths, whatever systemd/ has.
 UNITS='calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket'
+all_units() {
+	(cd "$ROOT/systemd" && for unit in *.{socket,timer,path}; do [ ! -e "$unit" ] || echo "${unit/@./@default.}"; done)
+	echo calloutd.service
+}
 
 # A test may have started the machine anew: who it is now.
 machine() { [ ! -e "$M/machine" ] || read -r NSPAWN LEADER <"$M/machine"; }
@@ -60,13 +65,13 @@ left() { LC_ALL=C comm -13 "$M/before" <(traces) | tee /dev/stderr; }
 quiet() {
 	local unit
 	[ "$(inside systemctl list-units --plain --no-legend --state=failed)" = "$(cat "$M/failed-before")" ]
-	for unit in $UNITS; do
+	for unit in $(all_units); do
 		[ "$(inside systemctl show -P ActiveState "$unit")" = inactive ]
 	done
 	[ -z "$(inside pgrep '^calloutd')" ]
 	[ -z "$(inside ss -Hltn 'sport = :9080')" ]
 }
-enabled() { for unit in $UNITS; do [ "$(inside systemctl is-enabled "$unit")" = enabled ]; done; }
+enabled() { for unit in $(all_units); do [ "$(inside systemctl is-enabled "$unit")" = enabled ]; done; }
 # package FILE: its path as the machine sees it.
 package() {
 	cp "$1" "$ROOTFS/root/"
@@ -137,7 +142,7 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	for file in "$ROOT"/contrib/handlers/*; do
 		grep -qx -- "-rwxr-xr-x ./usr/share/doc/calloutd/examples/handlers/${file##*/}" "$M/list"
 	done
-	# What systemd/ has is in it, and its sockets and timers keep quiet until there is a configuration.
+	# Whatever systemd/ has is in it.
 	for unit in "$ROOT"/systemd/*.{service,socket,timer,path}; do
 		[ ! -e "$unit" ] || grep -qx -- "-rw-r--r-- ./lib/systemd/system/${unit##*/}" "$M/list"
 	done
@@ -155,8 +160,8 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	[ "$status" = 3 ]
 	[ "$(inside stat -c '%a %G' /etc/calloutd/secrets)" = '750 calloutd' ]
 	[ ! -e "$ROOTFS/etc/calloutd/calloutd.conf" ]
-	for unit in $(inside dpkg -L calloutd | sed -nE 's,^/lib/systemd/system/(.*\.(socket|timer|path))$,\1,p'); do
-		inside systemctl cat "${unit/@./@default.}" | grep -q '^ConditionPathExists=|/etc/calloutd/calloutd.conf$'
+	for unit in $(all_units); do
+		inside systemctl cat "$unit" | grep -q '^ConditionPathExists=|/etc/calloutd/calloutd.conf$'
 	done
 }
 
