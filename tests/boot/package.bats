@@ -19,7 +19,7 @@ setup_file() {
 	again=$!
 	(
 		cd "$ROOTFS$SOURCE"
-		DEB_BUILD_OPTIONS='nocheck noopt noautodbgsym' command make -s deb VERSION=0.1.0+next BUILD="$M/next"
+		DEB_BUILD_OPTIONS='nocheck noopt noautodbgsym' command make -s deb VERSION="$VERSION+next" BUILD="$M/next"
 	) >"$M/next.log" 2>&1 3>&- &
 	next=$!
 	inside sh -c 'systemctl list-units --plain --no-legend --state=failed' >"$M/failed-before"
@@ -35,6 +35,7 @@ teardown_file() {
 setup() { machine; }
 teardown() { tell; }
 
+VERSION=$(sed -n 's/^VERSION *:= //p' "$ROOT/Makefile")
 SECTION='Install the Debian package'
 # What receives; and all that is enabled: sockets, timers and paths, whatever systemd/ has.
 UNITS='calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket'
@@ -52,12 +53,12 @@ power_cycle() {
 }
 gone() { [ ! -e "/proc/$NSPAWN" ] || grep -q '^State:.Z' "/proc/$NSPAWN/status"; }
 
-# traces: what was written to the machine's disk, but for directories that were there. Not: what dpkg, apt and
+# traces: what is new on the machine's disk (removed shows as a character device). Not: what dpkg, apt and
 # systemd keep of any package, logs, and the users' database, where a package's users stay by custom.
 traces() {
 	(cd "$M/up" && find . \( -path ./var/log -o -path ./var/cache -o -path ./tmp -o -path ./var/tmp -o -path ./root \
 		-o -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/lib/PackageKit -o -path ./usr/src \
-		\) -prune -o -print | grep -vE '^\./etc/((passwd|group|shadow|gshadow)-?|\.pwd\.lock|\.updated)$' |
+		\) -prune -o ! -type c -print | grep -vE '^\./etc/((passwd|group|shadow|gshadow)-?|\.pwd\.lock|\.updated)$' |
 		while read -r path; do [ -d "$path" ] && [ -d "/$path" ] || echo "$path"; done | LC_ALL=C sort)
 }
 left() { LC_ALL=C comm -13 "$M/before" <(traces) | tee /dev/stderr; }
@@ -77,7 +78,7 @@ package() {
 	cp "$1" "$ROOTFS/root/"
 	echo "/root/${1##*/}"
 }
-install_package() { inside apt-get install "$(package "$1")" </dev/null; }
+install_package() { inside dpkg -i "$(package "$1")" </dev/null; }
 post_all() { for id; do [ "$(post "$(body "$id")")" = 200 ]; done; }
 first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 
@@ -90,10 +91,9 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 }
 
 @test "version and changelog come from the Makefile and CHANGELOG.md, times from git" {
-	version=$(sed -n 's/^VERSION *:= //p' "$ROOT/Makefile")
-	[ "$(dpkg-deb -f "$(first_build)" Version)" = "$version" ]
+	[ "$(dpkg-deb -f "$(first_build)" Version)" = "$VERSION" ]
 	dpkg-deb --fsys-tarfile "$(first_build)" | tar -xO ./usr/share/doc/calloutd/changelog.gz | zcat >"$M/changelog"
-	[ "$(dpkg-parsechangelog -l "$M/changelog" -S Version)" = "$version" ]
+	[ "$(dpkg-parsechangelog -l "$M/changelog" -S Version)" = "$VERSION" ]
 	grep -q 'recognises repetitions' "$M/changelog"
 	# Another top of CHANGELOG.md than VERSION is a mistake.
 	tree=$M/tree
@@ -171,7 +171,7 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	power_cycle
 	enabled
 	quiet
-	inside dpkg -i "$(package "$(first_build)")"
+	install_package "$(first_build)"
 	quiet
 }
 
@@ -207,7 +207,7 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	[ "$(wc -l <"$M/acknowledged")" = 4000 ]
 	[ "$(main_pid calloutd.service)" != "$before" ]
 	[ "$(main_pid calloutd-runner@default.service)" != "$runner" ]
-	[ "$(bctl status --json | jq -r .version)" = 0.1.0+next ]
+	[ "$(bctl status --json | jq -r .version)" = "$VERSION+next" ]
 	diff "$M/owned" <(owned)
 	[ "$(inside systemctl is-enabled calloutd-admin.socket)" = disabled ]
 	inside systemctl enable -q calloutd-admin.socket
@@ -219,7 +219,7 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 
 @test "removed: all of it has stopped, configuration and events stay; installed again it goes on" {
 	inside systemctl start calloutd-runner@other.socket
-	inside apt-get remove -y calloutd </dev/null
+	inside apt-get -q remove -y calloutd </dev/null
 	quiet
 	[ -z "$(inside systemctl list-units --plain --no-legend --all 'calloutd*' | grep -w active)" ]
 	[ ! -e "$ROOTFS/usr/sbin/calloutd" ]
