@@ -18,7 +18,7 @@ setup_file() {
 	) >"$M/again.log" 2>&1 3>&- &
 	again=$!
 	(
-		cd "$ROOTFS$SOURCE"
+		cd "$ROOTFS$SOURCE" || exit
 		DEB_BUILD_OPTIONS='nocheck noopt noautodbgsym' command make -s deb VERSION="$VERSION+next" BUILD="$M/next"
 	) >"$M/next.log" 2>&1 3>&- &
 	next=$!
@@ -221,7 +221,7 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	inside systemctl start calloutd-runner@other.socket
 	inside apt-get -q remove -y calloutd </dev/null
 	quiet
-	[ -z "$(inside systemctl list-units --plain --no-legend --all 'calloutd*' | grep -w active)" ]
+	[ -z "$(inside systemctl list-units --plain --no-legend --state=active,activating 'calloutd*')" ]
 	[ ! -e "$ROOTFS/usr/sbin/calloutd" ]
 	[ -s "$ROOTFS/etc/calloutd/calloutd.conf" ]
 	[ -x "$ROOTFS/etc/calloutd/handlers/record" ]
