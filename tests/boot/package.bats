@@ -235,6 +235,9 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 
 @test "purged while it runs: no file is left, nothing is asked, nothing has failed" {
 	inside systemctl enable -q calloutd-runner@other.socket
+	for place in lib/calloutd-guard cache/calloutd lib/calloutd-runner/other; do
+		inside install -D /dev/null "/var/$place/some"
+	done
 	inside apt-get purge -y calloutd </dev/null >"$M/said" 2>&1
 	quiet
 	never grep -i warning "$M/said"
