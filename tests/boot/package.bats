@@ -33,7 +33,10 @@ teardown_file() {
 	shut_down
 }
 setup() { machine; }
-teardown() { tell; }
+teardown() {
+	touch "$M/upgraded"
+	tell
+}
 
 VERSION=$(sed -n 's/^VERSION *:= //p' "$ROOT/Makefile")
 SECTION='Install the Debian package'
@@ -190,6 +193,16 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	poll 10 ran '^1 1 1 calloutd-runner$'
 }
 
+# send_on FIRST: callouts one after another, each with its answer, until the upgrade is over.
+send_on() {
+	local id=$1 T=$M/from.$1
+	mkdir -p "$T"
+	until [ -e "$M/upgraded" ]; do
+		id=$((id + 1))
+		echo "$id $(post "$(body "$id")")"
+	done
+}
+
 @test "an upgrade under load fails no request, asks nothing, and touches nothing of the administrator's" {
 	drop_in calloutd-runner@default.service <<<$'[Service]\nMemoryDenyWriteExecute=no'
 	inside systemctl disable -q calloutd-admin.socket
@@ -198,20 +211,22 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	owned >"$M/owned"
 	before=$(main_pid calloutd.service)
 	runner=$(main_pid calloutd-runner@default.service)
-	beside "$BUILD/tools/blast" 9080 "$HOOK" "$SECRET" 4000 10 >"$M/acknowledged" 3>&- &
-	load=$!
-	some() { [ "$(wc -l <"$M/acknowledged")" -ge "$1" ]; }
-	poll 20 some 200
+	rm -f "$M/upgraded"
+	for first in 10000 20000 30000; do send_on "$first" >"$M/sent.$first" 3>&- & done
+	some() { [ "$(cat "$M"/sent.* | wc -l)" -ge "$1" ]; }
+	poll 20 some 30
 	install_package "$M"/next/deb/calloutd_*.deb >"$M/said" 2>&1
-	wait "$load"
-	[ "$(wc -l <"$M/acknowledged")" = 4000 ]
+	poll 20 some "$(($(cat "$M"/sent.* | wc -l) + 30))"
+	touch "$M/upgraded"
+	wait
+	never grep -v ' 200$' "$M"/sent.*
 	[ "$(main_pid calloutd.service)" != "$before" ]
 	[ "$(main_pid calloutd-runner@default.service)" != "$runner" ]
 	[ "$(bctl status --json | jq -r .version)" = "$VERSION+next" ]
 	diff "$M/owned" <(owned)
 	[ "$(inside systemctl is-enabled calloutd-admin.socket)" = disabled ]
 	inside systemctl enable -q calloutd-admin.socket
-	poll 120 ran_all 4000
+	poll 60 ran_all "$(($(cat "$M"/sent.* | wc -l) + 1))"
 	post_all 9001
 	poll 10 ran ' 9001 1 '
 	[ -z "$(inside systemctl list-units --plain --no-legend --state=failed)" ]
