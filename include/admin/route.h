@@ -1,7 +1,7 @@
 /*
  * route.h - which function answers: a table of method and path.
  *
- * In a pattern the part "ID" stands for an event's number and "NAME" for a handler's name.
+ * In a pattern the part "ID" stands for an event's number and "NAME" for a handler's or webhook's name.
  * GET routes answer HEAD too.
  *
  * Pure, any thread.

@@ -209,5 +209,6 @@ void post_drop(struct request *q);
 void post_hold(struct request *q);
 void post_release(struct request *q);
 void post_try(struct request *q);
+void post_handed(struct request *q);
 
 #endif

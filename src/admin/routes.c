@@ -6,6 +6,7 @@
 		     ASKS(STATE) | ASKS(LIMIT))
 #define ASKS_WHICH (ASKS(EVENT) | ASKS(HANDLER) | ASKS(SINCE) | ASKS(FAILED))
 #define ASKS_TRY (ASKS(EVENT) | ASKS(WEBHOOK))
+#define ASKS_HANDED (ASKS(SOURCE) | ASKS(ENTITY) | ASKS(ID) | ASKS(SEQUENCE))
 
 const struct route routes[] = {
 	{ "GET", "/health", 0, 0, true, false, get_health },
@@ -21,5 +22,6 @@ const struct route routes[] = {
 	{ "POST", "/v1/handlers/NAME/hold", 0, ASKS(UNTIL), false, false, post_hold },
 	{ "POST", "/v1/handlers/NAME/release", 0, 0, false, false, post_release },
 	{ "POST", "/v1/handlers/NAME/try", ASKS_TRY, 0, false, true, post_try },
+	{ "POST", "/v1/webhooks/NAME/events", ASKS_HANDED, 0, false, true, post_handed },
 };
 const size_t route_count = ARRAY_LEN(routes);

@@ -9,6 +9,7 @@
  *   malformed.c answers where libmicrohttpd's own would be wrong
  *   heads.c     what a request's header says, and which shapes are refused
  *   judge.c     from a whole request to a verdict
+ *   draft.c     from a body to what the store accepts (admin/ uses it too)
  *   record.c    from a verdict to the journal, and back
  *   report.c    a verdict's answer, its log line and its counter
  *   clients.c   requests in flight per client
@@ -32,10 +33,10 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "callout/callout.h"
-#include "callout/match.h"
 #include "callout/signature.h"
 #include "callout/site.h"
 #include "intake/address.h"
+#include "intake/draft.h"
 #include "intake/intake.h"
 #include "intake/tls.h"
 #include "store/journal.h"
@@ -261,18 +262,8 @@ struct request {
 	struct buf body;
 	size_t forgotten;               /* bytes of a refused body, read and not kept */
 	struct buf headers;             /* of deactivation notices */
-	int64_t received_ms;
-	/* what the journal is given */
-	bool verified;
 	struct signature_match match;
-	enum event_kind kind;
-	const char *why;                /* of a quarantined one */
-	struct callout callout;
-	char record[CALLOUT_RECORD_MAX];
-	uint8_t key[CALLOUT_KEY_LEN];
-	int64_t key_ms;
-	const char **handlers;
-	size_t handler_count;
+	struct draft draft;             /* what the journal is given */
 	/* what it answered */
 	struct accepted accepted;
 	int result;
