@@ -21,6 +21,7 @@ struct handover {
 	struct loop *loop;
 	struct journal *journal;
 	struct dispatcher *dispatcher;
+	struct admin_daemon daemon;
 	struct site *site;              /* the draft borrows from it */
 	char *body;
 	struct draft draft;
@@ -51,7 +52,13 @@ static size_t deliveries(const struct handover *h)
 
 static const char *reason(const struct handover *h)
 {
-	return h->accepted.duplicate ? "duplicate" : event_kind_name(h->draft.kind);
+	static const char *const kinds[] = {    /* the words that intake has for it */
+		[EVENT_ORDINARY] = "stored",
+		[EVENT_QUARANTINED] = "quarantined",
+		[EVENT_DEACTIVATED] = "deactivated",
+	};
+
+	return h->accepted.duplicate ? "duplicate" : kinds[h->draft.kind];
 }
 
 static void log_outcome(const struct handover *h)
@@ -134,6 +141,8 @@ static void on_stored(void *arg)
 	} else {
 		if (deliveries(h))
 			dispatcher_wake(h->dispatcher);
+		if (h->draft.kind == EVENT_DEACTIVATED && !h->accepted.duplicate)
+			h->daemon.deactivated(h->daemon.arg);
 		answer_stored(&a, h);
 	}
 	later_answer(h->later, &a);
@@ -188,6 +197,7 @@ static struct handover *handover_new(struct request *q)
 	h->loop = q->admin->loop;
 	h->journal = q->admin->journal;
 	h->dispatcher = q->admin->dispatcher;
+	h->daemon = q->admin->daemon;
 	h->site = site_ref(q->site);
 	h->uid = q->uid;
 	return h;

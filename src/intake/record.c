@@ -66,19 +66,27 @@ static void conclude(struct request *q, int result)
 		q->verdict = VERDICT_DEACTIVATED;
 }
 
+static void tell(struct intake *in, const struct request *q)
+{
+	bool stored = q->draft.handler_count && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DEACTIVATED);
+
+	if (!stored && q->verdict != VERDICT_DEACTIVATED)
+		return;
+	(void)pthread_mutex_lock(&in->stored_lock);
+	if (stored && in->stored)
+		in->stored(in->arg);
+	if (q->verdict == VERDICT_DEACTIVATED && in->deactivated)
+		in->deactivated(in->arg);
+	(void)pthread_mutex_unlock(&in->stored_lock);
+}
+
 /* After the resumption the request may be gone: that is the last thing done. */
 static void on_done(struct journal_job *job, int result)
 {
 	struct request *q = request_of(job);
-	struct intake *in = q->in;
 
 	conclude(q, result);
-	if (q->draft.handler_count && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DEACTIVATED)) {
-		(void)pthread_mutex_lock(&in->stored_lock);
-		if (in->stored)
-			in->stored(in->arg);
-		(void)pthread_mutex_unlock(&in->stored_lock);
-	}
+	tell(q->in, q);
 	MHD_resume_connection(q->connection);
 }
 

@@ -153,4 +153,6 @@ void report(struct request *q)
 	if (q->draft.verified && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DUPLICATE))
 		atomic_store_explicit(&q->tally->last_callout_ms, q->draft.received_ms, memory_order_relaxed);
 	log_line(q);
+	if (q->draft.verified && rows[q->verdict].status == MHD_HTTP_OK)
+		tallies_compare(&q->in->tallies, q->tally, q->draft.callout.guid, clock_mono_ms());
 }

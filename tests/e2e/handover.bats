@@ -253,3 +253,174 @@ release() { [ "$(api "/v1/handlers/$1/release" -d '{}')" = 200 ]; }
 	poll 5 settled 2
 	ran record '2 recovered 0 2 3 1'
 }
+
+@test "a registration is stored, compared at once, after a restart and after a reload; another Guid is accepted and warned of" {
+	conf_usual
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	api /v1/status >/dev/null
+	said '.webhooks[0] | .guid == null and .id == null and .guid_mismatches == 0'
+	# The same in another form.
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"{11111111-2222-3333-4444-55555555555A}","id":12}')" = 200 ]; said '. == {}'
+	poll 5 logged "registered: Guid {11111111-2222-3333-4444-55555555555A}, id 12 .*webhook=tickets .*uid=$(id -u)\]"
+	file=$(body 2); sed -i 's/555555555555/55555555555a/' "$file"
+	[ "$(post "$file")" = 200 ]
+	printf '{"Action":"Update","EntityType":"Ticket","Id":3}' >"$T/none"
+	[ "$(post "$T/none")" = 200 ]
+	api /v1/status >/dev/null
+	said '.webhooks[0] | .guid == "{11111111-2222-3333-4444-55555555555A}" and .id == 12 and .guid_mismatches == 0'
+	# Another one: accepted, counted, and one line for all.
+	for id in 4 5 6; do [ "$(post "$(body "$id")")" = 200 ]; done
+	metric() { curl -s --unix-socket "$ADMIN" http://localhost/metrics | grep -qx "calloutd_guid_mismatches_total{webhook=\"tickets\"} $1"; }
+	poll 5 metric 3
+	poll 5 lines 6
+	[ "$(grep -c 'another one at Autotask' "$T/log")" = 1 ]
+	logged 'Guid 11111111-2222-3333-4444-555555555555, but .*{11111111-2222-3333-4444-55555555555A}.*reason=guid'
+	# What is not signed is not compared: strangers write nothing.
+	curl -s -o /dev/null -d '{"Action":"Deactivated","Guid":"x"}' "$URL$OFF"
+	metric 3
+	kill_daemon
+	start_daemon
+	api /v1/status >/dev/null
+	said '.webhooks[0] | .guid == "{11111111-2222-3333-4444-55555555555A}" and .id == 12 and .guid_mismatches == 0'
+	[ "$(post "$(body 7)")" = 200 ]
+	poll 5 metric 1
+	# A webhook that was away for a while is known again.
+	sed -i 's/^webhook "tickets"/webhook "later"/; s/webhooks = { "tickets" }/webhooks = { "later" }/' "$T/calloutd.conf"
+	stop_daemon
+	start_daemon
+	api /v1/status >/dev/null
+	said '.webhooks == [.webhooks[0]] and .webhooks[0].guid == null'
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"x","id":1}')" = 404 ]
+	sed -i 's/"later"/"tickets"/' "$T/calloutd.conf"
+	[ "$(api /v1/reload -X POST)" = 200 ]
+	api /v1/status >/dev/null
+	said '.webhooks[0] | .webhook == "tickets" and .id == 12'
+	# Registered anew: compared with that.
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"11111111-2222-3333-4444-555555555555","id":13}')" = 200 ]
+	[ "$(post "$(body 8)")" = 200 ]
+	metric 0
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"x"}')" = 400 ]; refused 'say both'
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"x","id":0}')" = 400 ]; refused 'from 1'
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"","id":1}')" = 400 ]; refused '1 to 100 bytes'
+	[ "$(api /v1/webhooks/tickets/registration -d "{\"guid\":\"$(printf 'x%.0s' {1..101})\",\"id\":1}")" = 400 ]
+	[ "$(api /v1/webhooks/tickets/registration -d '{"guid":"x","id":1,"name":"y"}')" = 400 ]; refused '"name" is not known'
+}
+
+@test "what guard found is in the status, in its problems and in the metrics, until the next time or a restart" {
+	conf_usual
+	start_daemon
+	metrics() { curl -s --unix-socket "$ADMIN" http://localhost/metrics >"$T/metrics"; }
+	api /v1/status >/dev/null; said '.guard == null and .state == "ok"'
+	metrics
+	grep -qx 'calloutd_guard_last_run_timestamp_seconds 0.000' "$T/metrics"
+	never grep -E '^calloutd_(guard_ok|webhook_active|webhook_failures)' "$T/metrics"
+	cat >"$T/report" <<-'EOF_REPORT'
+		{"ended": "2026-01-02T03:04:05.678Z", "ok": false,
+		 "findings": [{"webhook": "tickets", "level": "warning", "text": "18 of 25\u001b[31m"},
+		              {"webhook": null, "level": "info", "text": "numbers 7 to 9 are missing"},
+		              {"level": "error", "text": "the certificate has expired"}],
+		 "webhooks": [{"webhook": "tickets", "active": true, "ready": true, "failures": 18},
+		              {"webhook": "not-configured", "active": false, "ready": false, "failures": null}]}
+	EOF_REPORT
+	[ "$(api /v1/guard --data-binary "@$T/report")" = 200 ]; said '. == {}'
+	poll 5 logged "guard: not ok, 3 findings, 2 of them warnings or errors .*uid=$(id -u)\]"
+	api /v1/status >/dev/null
+	said '.state == "degraded" and (.problems | length) == 2 and .problems[0] == "guard: webhook tickets: 18 of 25\u001b[31m"'
+	said '.problems[1] == "guard: the certificate has expired"'
+	said '.guard | .ended == "2026-01-02T03:04:05.678Z" and .ok == false and .findings_left_out == 0 and (.findings | length) == 3'
+	said '.guard.findings[1] == {"webhook": null, "level": "info", "text": "numbers 7 to 9 are missing"}'
+	said '.guard.webhooks == [{"webhook": "tickets", "active": true, "ready": true, "failures": 18}, {"webhook": "not-configured", "active": false, "ready": false, "failures": null}]'
+	metrics
+	promtool check metrics <"$T/metrics"
+	grep -qx 'calloutd_guard_last_run_timestamp_seconds 1767323045.678' "$T/metrics"
+	grep -qx 'calloutd_guard_ok 0' "$T/metrics"
+	grep -qx 'calloutd_webhook_active{webhook="tickets"} 1' "$T/metrics"
+	grep -qx 'calloutd_webhook_failures{webhook="tickets"} 18' "$T/metrics"
+	never grep not-configured "$T/metrics"
+	ctl status >"$T/shown"
+	grep -q 'guard: webhook tickets: 18 of 25\\x1b\[31m' "$T/shown"
+	grep -q '^Guard  *not ok, ' "$T/shown"
+	grep -q 'numbers 7 to 9' "$T/shown"
+	grep -Eq '^tickets +yes +yes +18' "$T/shown"
+	grep -Eq '^not-configured +no +no' "$T/shown"
+	never grep -q "$(printf '\033')" "$T/shown"
+
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:05:05Z","ok":false}')" = 200 ]
+	api /v1/status >/dev/null
+	said '.problems == ["guard: the run of 2026-01-02T03:05:05.000Z did not end well: see its journal (journalctl -u calloutd-guard)"]'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:06:05Z","ok":true,"findings":[],"webhooks":[]}')" = 200 ]
+	api /v1/status >/dev/null; said '.state == "ok" and .guard.ok and .guard.findings == []'
+	metrics; grep -qx 'calloutd_guard_ok 1' "$T/metrics"
+	stop_daemon
+	start_daemon
+	api /v1/status >/dev/null; said '.guard == null'
+}
+
+@test "a report of guard is bounded, and what is wrong in it is named" {
+	conf_usual
+	start_daemon
+	jq -nc '{ended: "2026-01-02T03:04:05Z", ok: true, findings: [range(1005) | {level: "info", text: ("ä" * 700)}]}' >"$T/report"
+	[ "$(api /v1/guard --data-binary "@$T/report")" = 200 ]
+	api /v1/status >/dev/null
+	said '.guard.findings_left_out == 5 and (.guard.findings | length) == 1000 and all(.guard.findings[]; (.text | utf8bytelength) == 1024)'
+	[ "$(api /v1/guard -d '{}')" = 400 ]; refused '"ended" is missing'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z"}')" = 400 ]; refused '"ok" is missing'
+	[ "$(api /v1/guard -d '{"ended":"yesterday","ok":true}')" = 400 ]; refused 'ended: must be a moment'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z","ok":1}')" = 400 ]; refused 'ok: must be true or false'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z","ok":true,"ok":true}')" = 400 ]; refused 'twice'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z","ok":true,"colour":1}')" = 400 ]; refused '"colour" is not known'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z","ok":true,"findings":[{"level":"info","text":"x"},{"level":"fatal","text":"x"}]}')" = 400 ]
+	refused 'findings: number 2: level: must be info, warning or error'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z","ok":true,"findings":{}}')" = 400 ]; refused 'array'
+	[ "$(api /v1/guard -d '{"ended":"2026-01-02T03:04:05Z","ok":true,"webhooks":[{"webhook":"a","active":true,"ready":true},{"webhook":"a","active":true,"ready":true}]}')" = 400 ]; refused 'a is given twice'
+	[ "$(api /v1/guard -d '[]')" = 400 ]; refused 'object'
+	[ "$(api /v1/guard -d '{')" = 400 ]; refused 'not JSON'
+	[ "$(api /v1/guard -X POST)" = 400 ]
+	[ "$(api /v1/guard)" = 405 ]
+	head -c 2097153 /dev/zero >"$T/big"
+	[ "$(api /v1/guard --data-binary "@$T/big")" = 413 ]
+	# Nothing of that has replaced what was there.
+	api /v1/status >/dev/null; said '.guard.findings_left_out == 5'
+}
+
+@test "a stored deactivation touches a file, after it is durable; not writable, it is only logged" {
+	conf_usual
+	start_daemon
+	sign_of=$T/run/deactivated
+	[ "$(post "$(body 1)")" = 200 ]
+	[ ! -e "$sign_of" ]
+	curl -s -o /dev/null -d going "$URL$OFF"
+	poll 5 [ -s "$sign_of" ]
+	grep -Eqx '20[0-9-]+T[0-9:.]+Z' "$sign_of"
+	newest 2
+	# Another unverified one within the minute is not stored, and touches nothing.
+	rm "$sign_of"
+	curl -s -o /dev/null -d again "$URL$OFF"
+	[ "$(post "$(body 2)")" = 200 ]
+	newest 3
+	[ ! -e "$sign_of" ]
+	# A signed one, at either path, does; its repetition does not; one handed over does.
+	body 0 Deactivated 7 >"$T/name"
+	[ "$(post "$(cat "$T/name")")" = 200 ]
+	poll 5 [ -s "$sign_of" ]
+	rm "$sign_of"
+	[ "$(post "$(cat "$T/name")")" = 200 ]
+	[ "$(hand "$(cat "$T/name")")" = 200 ]; said '.duplicate'
+	[ "$(hand "$(body 3)")" = 200 ]; said '.kind == "event"'
+	[ ! -e "$sign_of" ]
+	[ "$(hand "$(body 0 Deactivated 8)")" = 200 ]; said '.kind == "deactivated"'
+	poll 5 [ -s "$sign_of" ]
+	# In the way: a directory. The notice is stored all the same.
+	rm "$sign_of"; mkdir "$sign_of"
+	[ "$(hand "$(body 0 Deactivated 9)")" = 200 ]
+	poll 5 logged "cannot touch $sign_of: .*timer"
+	rmdir "$sign_of"
+	stop_daemon
+	# $RUNTIME_DIRECTORY is where it belongs.
+	mkdir "$T/runtime"
+	RUNTIME_DIRECTORY=$T/runtime start_daemon
+	curl -s -o /dev/null -d going "$URL$OFF"
+	poll 5 [ -s "$T/runtime/deactivated" ]
+	[ ! -e "$sign_of" ]
+}
