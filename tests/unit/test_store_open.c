@@ -70,10 +70,10 @@ static const char to_version_2[] =
 	" entity, record, record_id, body_len)"
 	" SELECT id + 4, received_ms, 0, 0, 'tickets', 1, 1, 'update', 'Ticket', 'Ticket/8', 8, 2 FROM event;"
 	"INSERT INTO delivery SELECT 1, id, 4, 1, 1757948270009 FROM event WHERE id > 4;"
-	"INSERT INTO handled VALUES(1, 'Ticket/8', 8), (1, 'Ticket/9', 3);"
+	"INSERT INTO handled VALUES(1, 'Ticket/8', 8), (1, 'Ticket/9', 6), (1, 'Ticket/10', 99), (1, 'Ticket/11', 5);"
 	"UPDATE event SET sequence = id, time = '2026-01-01T10:00:0' || id || '.25Z';"
 	"UPDATE event SET sequence = NULL, time = '2026-01-01T10:00:06.001' WHERE id = 6;"
-	"UPDATE event SET sequence = 99, time = 'no time' WHERE id = 5;"
+	"UPDATE event SET sequence = 98, time = 'no time' WHERE id = 5;"
 	"PRAGMA user_version = 2;";
 
 static void make_database(const char *path, const char *sql)
@@ -178,11 +178,15 @@ static void version_2_is_brought_up_to_date(void **state)
 	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/7'"), 2);
 	assert_int_equal(ask(db, "SELECT time_ms FROM handled WHERE record = 'Ticket/7'"), 1767261602250);
 	assert_int_equal(ask(db, "SELECT plain_ms IS NULL FROM handled WHERE record = 'Ticket/7'"), 1);
-	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/8'"), 99);
+	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/8'"), 8);
 	assert_int_equal(ask(db, "SELECT time_ms FROM handled WHERE record = 'Ticket/8'"), 1767261608250);
-	assert_int_equal(ask(db, "SELECT plain_ms FROM handled WHERE record = 'Ticket/8'"), 1767261606001);
-	assert_int_equal(ask(db, "SELECT event FROM handled WHERE record = 'Ticket/9'"), 3);
 	assert_int_equal(ask(db, "SELECT sequence IS NULL FROM handled WHERE record = 'Ticket/9'"), 1);
+	assert_int_equal(ask(db, "SELECT time_ms FROM handled WHERE record = 'Ticket/9'"), 1767261606001);
+	assert_int_equal(ask(db, "SELECT plain_ms FROM handled WHERE record = 'Ticket/9'"), 1767261606001);
+	assert_int_equal(ask(db, "SELECT event FROM handled WHERE record = 'Ticket/10'"), 99);
+	assert_int_equal(ask(db, "SELECT sequence IS NULL FROM handled WHERE record = 'Ticket/10'"), 1);
+	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/11'"), 98);
+	assert_int_equal(ask(db, "SELECT time_ms IS NULL FROM handled WHERE record = 'Ticket/11'"), 1);
 	(void)snprintf(e.time, sizeof(e.time), "2026-01-01T10:00:08.250Z");
 	assert_int_equal(reader_handled_newer(h->r, 1, &e), 0);
 	(void)snprintf(e.time, sizeof(e.time), "2026-01-01T10:00:08.249Z");
