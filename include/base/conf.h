@@ -61,6 +61,7 @@ struct conf_subscribe {
 	struct conf_ids exclude_resources;
 	char *notify;           /* NULL: none */
 	bool active, threshold_notification;
+	unsigned owner;         /* resource that owns it at Autotask; 0: as Autotask has it */
 };
 
 struct conf_webhook {

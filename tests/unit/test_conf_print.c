@@ -47,6 +47,7 @@ static void same_subscribe(const struct conf_subscribe *a, const struct conf_sub
 	same_text(a->notify, b->notify);
 	assert_int_equal(a->active, b->active);
 	assert_int_equal(a->threshold_notification, b->threshold_notification);
+	assert_int_equal(a->owner, b->owner);
 }
 
 static void same_webhook(const struct conf_webhook *a, const struct conf_webhook *b)
