@@ -103,7 +103,8 @@ struct conf_handler {
 struct conf_autotask {                  /* for calloutctl only; the daemon opens none of it */
 	char *username;
 	char *secret, *integration_code;        /* references */
-	char *zone_information;                 /* NULL: the vendor's */
+	char *zone_information;                 /* NULL: the vendor's; https, or http to a loopback address */
+	char *ca_file;                          /* PEM, instead of the system's authorities; NULL: these */
 };
 
 struct conf {
