@@ -1,9 +1,7 @@
 /* autotask.c - the way to Autotask's REST API for the commands that take it. */
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -54,7 +52,6 @@ static void say_waiting(void *arg, const char *why, int64_t ms)
 
 enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret)
 {
-	const struct rlimit none = { 0, 0 };
 	const struct conf *c = ctl_conf_needed(ctl);
 	struct rest_options o = { .patience_ms = PATIENCE_MS, .waiting = say_waiting };
 	struct error err = { "" };
@@ -66,8 +63,6 @@ enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret)
 	if (!c->autotask)
 		return complain(CTL_NO, "%s has no section 'autotask' with username, secret and integration-code: "
 				"see calloutd.conf(5)", c->path);
-	/* Credentials are in memory from here on. */
-	(void)setrlimit(RLIMIT_CORE, &none);
 	o.autotask = c->autotask;
 	o.cache_directory = cache_directory(cache, sizeof(cache));
 	r = rest_open(&o, ret, &err);
