@@ -77,25 +77,58 @@ static void name_call(const struct call *c, char dst[static CALL_MAX])
 	(void)snprintf(dst, CALL_MAX, "%s %.*s", c->method, (int)strcspn(c->path, "?"), c->path);
 }
 
-/* Append as far as it fits, a blank for each control character. */
-static void add_words(char dst[static VENDOR_MAX], const char *text)
+/* Terminals take orders from these: C0, DEL, and C1 (U+0080 to U+009F). */
+static bool is_control(const char *c, size_t len)
 {
-	size_t len = strlen(dst);
-
-	for (; *text && len < VENDOR_MAX - 1; text++)
-		dst[len++] = (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text;
-	dst[*text ? utf8_cut(dst, len) : len] = '\0';
+	if (len == 1)
+		return (unsigned char)*c < ' ' || *c == 0x7f;
+	return len == 2 && (unsigned char)c[0] == 0xc2 && (unsigned char)c[1] < 0xa0;
 }
 
-static void hide(char *text, const char *secret)
+/* Append as many whole characters as fit, a blank for each control character, '?' for a byte that is none. */
+static void add_words(char dst[static VENDOR_MAX], const char *text)
 {
-	size_t len = secret ? strlen(secret) : 0;
-	char *at = text;
+	size_t len = strlen(dst), n;
 
-	while (len && (at = strstr(at, secret))) {
-		memset(at, '*', len);
-		at += len;
+	for (; *text; text += n) {
+		const char *shown = text;
+		size_t shown_len = n = utf8_length(text, strnlen(text, 4));
+
+		if (!n || is_control(text, n)) {
+			shown = n ? " " : "?";
+			shown_len = 1;
+			n = n ? n : 1;
+		}
+		if (len + shown_len >= VENDOR_MAX)
+			break;
+		memcpy(dst + len, shown, shown_len);
+		len += shown_len;
 	}
+	dst[len] = '\0';
+}
+
+static void hide(char *text, const struct hidden *hidden)
+{
+	for (size_t i = 0; i < ARRAY_LEN(hidden->texts); i++) {
+		size_t len = hidden->texts[i] ? strlen(hidden->texts[i]) : 0;
+		char *at = text;
+
+		while (len && (at = strstr(at, hidden->texts[i]))) {
+			memset(at, '*', len);
+			at += len;
+		}
+	}
+}
+
+/* Takes text (may be NULL). */
+static void add_sentence(char *text, const struct hidden *hidden, char dst[static VENDOR_MAX])
+{
+	if (text && *text) {
+		hide(text, hidden);
+		add_words(dst, *dst ? "; " : "");
+		add_words(dst, text);
+	}
+	free(text);
 }
 
 static void add_error(const struct json_value *item, const struct hidden *hidden, char dst[static VENDOR_MAX])
@@ -110,13 +143,9 @@ static void add_error(const struct json_value *item, const struct hidden *hidden
 		return;
 	cap = 3 * text.len + 1;
 	decoded = malloc(cap);
-	if (decoded && json_string(&text, decoded, cap, NULL) == 0 && *decoded) {
-		for (size_t i = 0; i < ARRAY_LEN(hidden->texts); i++)
-			hide(decoded, hidden->texts[i]);
-		add_words(dst, *dst ? "; " : "");
-		add_words(dst, decoded);
-	}
-	free(decoded);
+	if (decoded && json_string(&text, decoded, cap, NULL) < 0)
+		*decoded = '\0';
+	add_sentence(decoded, hidden, dst);
 }
 
 static bool is_good(long status)
@@ -139,16 +168,34 @@ static void read_vendor(struct failed *f, const struct json_value *root, const s
 		add_error(&item, hidden, f->vendor);
 }
 
+/* A failure that is not JSON may be a line of text. */
+static void read_plain(struct failed *f, const struct hidden *hidden)
+{
+	const struct buf *body = f->reply->body;
+
+	add_sentence(strndup(body->data, body->len < VENDOR_MAX * 2 ? body->len : VENDOR_MAX * 2), hidden, f->vendor);
+}
+
 /* ---- no answer ---- */
 
+/* By what libcurl and its TLS library say. */
 static const char *tls_advice(const char *words)
 {
-	if (strstr(words, "expired"))
-		return "if this machine's clock is right, it is the other side's to renew it";
-	if (strstr(words, "issuer") || strstr(words, "self") || strstr(words, "unable to get"))
-		return "if it is a private authority's, name its certificate with ca-file in autotask { }; else install ca-certificates, or something on the way intercepts TLS";
-	if (strstr(words, "name"))
-		return "the certificate is for another name: something on the way intercepts TLS, or zone-information names the wrong host";
+	static const struct {
+		const char *word, *advice;
+	} rows[] = {
+		{ "expired", "if this machine's clock is right, the other side must renew it" },
+		{ "not yet valid", "check this machine's clock" },
+		{ "certificate file", "check ca-file in autotask { }: it must be readable and hold PEM certificates" },
+		{ "issuer", "if the authority is a private one, name its certificate with ca-file in autotask { }; otherwise install ca-certificates, or something on the way intercepts TLS" },
+		{ "self", "if the authority is a private one, name its certificate with ca-file in autotask { }; otherwise something on the way intercepts TLS" },
+		{ "host name", "the certificate is another host's: something on the way intercepts TLS, or zone-information names the wrong host" },
+		{ "wrong version", "what answers there speaks no TLS: check zone-information and https_proxy" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (strstr(words, rows[i].word))
+			return rows[i].advice;
 	return "something on the way may intercept TLS";
 }
 
@@ -205,7 +252,15 @@ static const struct known *known_of(const struct failed *f)
 	return NULL;
 }
 
-/* Words alone mean nothing certain; credentials are HTTP's affair. */
+static bool has_meaning(long status)
+{
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
+		if (meanings[i].status == status)
+			return true;
+	return false;
+}
+
+/* Words say more than HTTP's number, but for a 401: that is about the credentials, whatever it says. */
 static struct meaning meaning_of(const struct failed *f)
 {
 	long status = f->reply->status;
@@ -279,7 +334,7 @@ static int judge_answer(const struct failed *f, struct verdict *ret, struct erro
 		return judge_good(f, ret, err);
 	m = meaning_of(f);
 	ret->busy = m.busy;
-	ret->unexecuted = true;
+	ret->unexecuted = f->reply->status <= 500;        /* a gateway says nothing about what is behind it */
 	return refuse(f, &m, err);
 }
 
@@ -305,16 +360,18 @@ static int judge(struct failed *f, const struct hidden *hidden, struct verdict *
 		ret->unexecuted = !f->reply->sent;
 		return judge_trouble(f, err);
 	}
-	ret->unexecuted = f->reply->status == 401 || f->reply->status == 404 || is_redirect(f->reply->status);
+	ret->unexecuted = is_redirect(f->reply->status);
 	if (is_redirect(f->reply->status))
 		return error_set(err, EPROTO, "%s: %s answered with a redirect (HTTP %ld), which is not followed: check zone-information",
 				 f->name, f->host, f->reply->status);
 	readable = body->len && json_read(body->data, body->len, JSON_DEPTH_MAX, &ret->root, &fault) == 0;
 	if (readable)
 		read_vendor(f, &ret->root, hidden);
-	else
+	else if (body->len && !is_good(f->reply->status) && !is_html(f->reply))
+		read_plain(f, hidden);
+	if (!readable)
 		ret->root = (struct json_value){ .at = NULL };
-	if (body->len && !readable && !ret->unexecuted && f->reply->status != 403 && f->reply->status != 429)
+	if (body->len && !readable && !*f->vendor && !has_meaning(f->reply->status))
 		return judge_unreadable(f, &fault, err);
 	return judge_answer(f, ret, err);
 }

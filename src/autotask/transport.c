@@ -1,6 +1,7 @@
 /* transport.c - one request, one answer (libcurl). */
 #include <curl/curl.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -95,6 +96,14 @@ static int make_headers(struct transport *t, const struct transport_options *o, 
 
 /* ---- life ---- */
 
+/* With CURLOPT_NOSIGNAL libcurl does not see to this: a connection that ends must not end the program. */
+static void ignore_broken_pipes(struct sigaction *ret_before)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	(void)sigaction(SIGPIPE, &ignore, ret_before);
+}
+
 int transport_open(const struct transport_options *o, struct transport **ret, struct error *err)
 {
 	struct transport *t = calloc(1, sizeof(*t));
@@ -124,9 +133,13 @@ fail:
 
 struct transport *transport_close(struct transport *t)
 {
+	struct sigaction before;
+
 	if (!t)
 		return NULL;
+	ignore_broken_pipes(&before);
 	curl_easy_cleanup(t->curl);
+	(void)sigaction(SIGPIPE, &before, NULL);
 	curl_global_cleanup();
 	free_headers(t->anonymous);
 	free_headers(t->headers);
@@ -186,7 +199,13 @@ static void put_limits(const struct transport *t, const char *url)
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "calloutctl/" CALLOUTD_VERSION);
 }
 
-static enum trouble trouble_of(CURLcode code, const struct sink *s, bool sent)
+/* A handshake that is cut off is about the way there, not about trust. */
+static bool is_cut(const char *words)
+{
+	return strstr(words, "SSL_ERROR_SYSCALL") || strstr(words, "reset by peer") || strstr(words, "unexpected eof");
+}
+
+static enum trouble trouble_of(CURLcode code, const struct sink *s, bool sent, const char *words)
 {
 	switch (code) {
 	case CURLE_OK:
@@ -201,6 +220,7 @@ static enum trouble trouble_of(CURLcode code, const struct sink *s, bool sent)
 	case CURLE_OPERATION_TIMEDOUT:
 		return TROUBLE_TIMEOUT;
 	case CURLE_SSL_CONNECT_ERROR:
+		return is_cut(words) ? TROUBLE_CONNECT : TROUBLE_TLS;
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_ISSUER_ERROR:
@@ -228,6 +248,7 @@ void transport_run(struct transport *t, const struct call *c, const char *url, s
 {
 	struct sink sink = { .body = ret->body };
 	char words[CURL_ERROR_SIZE] = "";
+	struct sigaction before;
 	long request_bytes = 0;
 	CURLcode code;
 
@@ -238,10 +259,12 @@ void transport_run(struct transport *t, const struct call *c, const char *url, s
 	(void)curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, words);
 	(void)curl_easy_setopt(t->curl, CURLOPT_WRITEFUNCTION, on_bytes);
 	(void)curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, &sink);
+	ignore_broken_pipes(&before);
 	code = curl_easy_perform(t->curl);
+	(void)sigaction(SIGPIPE, &before, NULL);
 	(void)curl_easy_getinfo(t->curl, CURLINFO_REQUEST_SIZE, &request_bytes);
 	ret->sent = request_bytes > 0;
-	ret->trouble = trouble_of(code, &sink, ret->sent);
+	ret->trouble = trouble_of(code, &sink, ret->sent, words);
 	(void)snprintf(ret->words, sizeof(ret->words), "%s", *words ? words : curl_easy_strerror(code));
 	note_answer(t->curl, ret);
 	(void)curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, NULL);

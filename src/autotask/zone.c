@@ -141,18 +141,10 @@ static char *look_up_url(const struct zone_place *p)
 	return buf_take(&b, NULL);
 }
 
-/* Vendor help: an unknown user gets HTTP 500. */
-static int refused(const struct zone_place *p, const struct verdict *v, struct error *err)
+/* Vendor help: an unknown user gets HTTP 500; with which words, if any, is not written down. */
+static bool is_unknown_user(const struct reply *reply)
 {
-	struct error why = { "" };
-
-	if (err)
-		why = *err;
-	if (v->result == -EINVAL || v->result == -ENOENT || v->result == -EACCES)
-		return error_set(err, EACCES, "Autotask knows no API user \"%s\": check username in autotask { }. %s",
-				 p->user_name, why.text);
-	error_prefix(err, "the look-up of the zone failed");
-	return v->result;
+	return reply->trouble == TROUBLE_NONE && (reply->status == 500 || (reply->status >= 400 && reply->status < 429));
 }
 
 static int ask(const struct zone_place *p, struct rest_answer *answer, struct error *err)
@@ -174,7 +166,12 @@ static int ask(const struct zone_place *p, struct rest_answer *answer, struct er
 		transport_run(p->transport, &c, url, &reply);
 	failure_judge(&c, &reply, host.data, &nothing, &v, err);
 	answer->root = v.root;
-	return v.result == 0 ? 0 : refused(p, &v, err);
+	if (v.result == 0)
+		return 0;
+	if (!is_unknown_user(&reply))
+		return v.result;
+	error_prefix(err, "Autotask finds no zone for the API user \"%s\": check username in autotask { }", p->user_name);
+	return -EACCES;
 }
 
 /* *ret_url: free(). */
