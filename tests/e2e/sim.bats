@@ -141,24 +141,94 @@ make_hook() {
 	said '.errors[0].message | contains("Can create WebHooks")'
 }
 
-@test "queries: by modification time, operators, pages" {
+# has MEMBER...: what the last answer's item, first item or info consists of.
+has() {
+	jq -e '(.item // .items[0] // .info // .) | keys - ["userDefinedFields"] | sort == ($ARGS.positional | sort)' \
+		"$T/rest" --args "$@" >/dev/null || { head -c 600 "$T/rest"; return 1; }
+}
+
+@test "members of what is read are those of the vendor's API description, for every entity" {
+	start_sim
+	local webhook='id deactivationUrl isActive isReady isSubscribedToCreateEvents isSubscribedToDeleteEvents
+		isSubscribedToUpdateEvents name notificationEmailAddress ownerResourceID secretKey
+		sendThresholdExceededNotification webhookGUID webhookUrl'
+	local child='id webhookID soapParentPropertyId' flags='isDisplayAlwaysField isSubscribedField'
+	# shellcheck disable=SC2086
+	for row in Company:1:501 Contact:31:511 ConfigurationItem:61:521 Ticket:94:531 TicketNote:121:; do
+		IFS=: read -r entity field udf <<<"$row"
+		make_hook "${entity}Webhooks" "$field"
+		[ "$(rest GET "${entity}Webhooks/1")" = 200 ]; has $webhook
+		[ "$(rest GET "${entity}WebhookFields/1")" = 200 ]; has $child $flags fieldID
+		[ "$(rest POST "${entity}Webhooks/1/ExcludedResources" '{"resourceID":9}')" = 200 ]; has itemId
+		[ "$(rest GET "${entity}Webhooks/1/ExcludedResources")" = 200 ]; has $child resourceID
+		[ "$(rest GET "${entity}Webhooks/entityInformation")" = 200 ]
+		has name canCreate canDelete canQuery canUpdate hasUserDefinedFields supportsWebhookCallouts \
+			userAccessForCreate userAccessForDelete userAccessForQuery userAccessForUpdate
+		[ "$(rest PUT "${entity}Webhooks/query" '{}')" = 405 ]
+		[ "$(rest DELETE "${entity}WebhookFields/1")" = 405 ]
+		[ -n "$udf" ] || continue
+		[ "$(rest POST "${entity}Webhooks/1/UdfFields" "{\"udfFieldID\":$udf,\"isSubscribedField\":false,\"isDisplayAlwaysField\":true}")" = 200 ]
+		[ "$(rest GET "${entity}Webhooks/1/UdfFields/1")" = 200 ]; has $child $flags udfFieldID
+	done
+	[ "$(rest GET ThresholdInformation)" = 200 ]; has externalRequestThreshold requestThresholdTimeframe currentTimeframeRequestCount
+	[ "$(rest POST ThresholdInformation '{}')" = 405 ]
+	[ "$(rest GET Version)" = 200 ]; has majorVersion minorVersion build customerType
+	[ "$(rest GET 'ZoneInformation?user=api%40example.com')" = 200 ]; has zoneName url webUrl ci
+	[ "$(rest GET Tickets/entityInformation/userDefinedFields)" = 200 ]
+	said '.fields[0] | .name == "Severity" and has("label") and has("isSupportedWebhookField") and has("defaultValue")'
+}
+
+@test "children: PATCH changes what is given, PUT nulls the rest, and only below their own webhook" {
+	start_sim
+	make_hook TicketWebhooks 94
+	[ "$(rest POST TicketWebhooks "$(hook "$URL/other")")" = 200 ]
+	for row in Fields:fieldID:95 UdfFields:udfFieldID:531; do
+		IFS=: read -r child key value <<<"$row"
+		[ "$(rest POST "TicketWebhooks/1/$child" "{\"$key\":$value,\"isSubscribedField\":true,\"isDisplayAlwaysField\":false}")" = 200 ]
+		id=$(jq .itemId "$T/rest")
+		[ "$(rest PATCH "TicketWebhooks/1/$child" "{\"id\":$id,\"isDisplayAlwaysField\":true}")" = 200 ]
+		[ "$(rest GET "TicketWebhooks/1/$child/$id")" = 200 ]
+		said ".item | .isSubscribedField and .isDisplayAlwaysField and .$key == $value and .webhookID == 1"
+		refused 'is required' PUT "TicketWebhooks/1/$child" "{\"id\":$id,\"isDisplayAlwaysField\":true}"
+		[ "$(rest GET "TicketWebhooks/1/$child/$id")" = 200 ]
+		[ "$(rest PUT "TicketWebhooks/1/$child" "$(jq -c '.item.isSubscribedField = false | .item' "$T/rest")")" = 200 ]
+		[ "$(rest GET "TicketWebhooks/1/$child/$id")" = 200 ]
+		said '.item.isSubscribedField == false'
+		refused 'No matching' PATCH "TicketWebhooks/2/$child" "{\"id\":$id,\"isSubscribedField\":true}"
+		refused 'No matching' DELETE "TicketWebhooks/2/$child/$id"
+		[ "$(rest DELETE "TicketWebhooks/1/$child/$id")" = 200 ]
+	done
+	[ "$(rest PUT TicketWebhooks/1/ExcludedResources '{}')" = 405 ]
+}
+
+@test "queries: every operator, groups, chosen members, pages in both directions" {
 	start_sim --page-rows 2
 	for id in 1 2 3 4 5; do
 		change "{\"entity\":\"Ticket\",\"action\":\"create\",\"id\":$id,\"fields\":{\"Status\":$id,\"Title\":\"T$id\",\"Severity\":\"s$id\"}}"
 	done
-	[ "$(rest POST Tickets/query '{"filter":[{"op":"gt","field":"lastTrackedModificationDateTime","value":"2020-01-01T00:00:00Z"}]}')" = 200 ]
-	said '[.items[].id] == [1,2] and .pageDetails.prevPageUrl == null and .pageDetails.count == 2'
+	[ "$(rest POST Tickets/query '{"filter":[{"op":"gt","field":"id","value":0}]}')" = 200 ]
+	said '[.items[].id] == [1,2] and (.pageDetails | .prevPageUrl == null and .count == 2 and .requestCount == 2)'
 	ids=
 	while url=$(jq -er '.pageDetails.nextPageUrl' "$T/rest"); do
 		[ "$(rest GET "${url#*/V1.0/}")" = 200 ]
 		ids+=$(jq -c '[.items[].id]' "$T/rest")
 	done
 	[ "$ids" = '[3,4][5]' ]
+	while url=$(jq -er '.pageDetails.prevPageUrl' "$T/rest"); do
+		[ "$(rest GET "${url#*/V1.0/}")" = 200 ]
+		ids+=$(jq -c '[.items[].id]' "$T/rest")
+	done
+	[ "$ids" = '[3,4][5][3,4][1,2]' ]
 	while read -r want filter; do
 		[ "$(rest POST Tickets/query/count "{\"filter\":[$filter]}")" = 200 ]; said ".queryCount == $want"
+		[ "$(rest GET Tickets/query/count '' -G --data-urlencode "search={\"filter\":[$filter]}")" = 200 ]; said ".queryCount == $want"
 	done <<-'EOF'
 		1 {"op":"eq","field":"id","value":3}
 		4 {"op":"noteq","field":"Status","value":"3"}
+		2 {"op":"gt","field":"id","value":3}
+		3 {"op":"gte","field":"status","value":"3"}
+		2 {"op":"lt","field":"id","value":3}
+		3 {"op":"lte","field":"id","value":3}
 		2 {"op":"in","field":"id","value":[1,5,9]}
 		3 {"op":"notIn","field":"id","value":[1,5]}
 		5 {"op":"beginsWith","field":"title","value":"t"}
@@ -166,10 +236,45 @@ make_hook() {
 		1 {"op":"contains","field":"severity","udf":true,"value":"5"}
 		0 {"op":"exist","field":"priority"}
 		5 {"op":"notExist","field":"priority"}
+		5 {"op":"exist","field":"Severity","udf":true}
 		2 {"op":"or","items":[{"op":"lt","field":"id","value":2},{"op":"gte","field":"id","value":5}]}
+		1 {"op":"and","items":[{"op":"gt","field":"id","value":2},{"op":"lt","field":"id","value":4}]}
+		2 {"op":"gte","field":"id","value":2},{"op":"or","items":[{"op":"eq","field":"id","value":1},{"op":"and","items":[{"op":"gt","field":"id","value":2},{"op":"lte","field":"id","value":4}]}]}
 	EOF
+	[ "$(rest POST Tickets/query '{"maxRecords":1,"includeFields":["title","Status"],"filter":[{"op":"exist","field":"id"}]}')" = 200 ]
+	said '.items == [{"id":1,"title":"T1","status":1}]'
 	refused 'needs a filter' POST Tickets/query '{}'
+	refused 'needs a value' POST Tickets/query '{"filter":[{"op":"eq","field":"id"}]}'
+	refused 'needs a filter' POST Tickets/query '{"filter":[{"op":"and","items":[]}]}'
 	refused 'not known' POST Tickets/query '{"filter":[{"op":"like","field":"id","value":1}]}'
+}
+
+@test "records: found by the moment of their last change, whatever that is called; user-defined fields" {
+	start_sim
+	for row in Company:Companies:lastTrackedModifiedDateTime:CompanyName Contact:Contacts:lastModifiedDate:LastName \
+		ConfigurationItem:ConfigurationItems:lastModifiedTime:SerialNumber \
+		Ticket:Tickets:lastTrackedModificationDateTime:Title TicketNote:TicketNotes:lastActivityDate:Title; do
+		IFS=: read -r entity records modified field <<<"$row"
+		change "{\"entity\":\"$entity\",\"action\":\"create\",\"id\":1,\"fields\":{\"$field\":\"a\"},\"when\":\"2025-09-15T14:57:50.250Z\"}"
+		change "{\"entity\":\"$entity\",\"action\":\"create\",\"id\":2,\"fields\":{\"$field\":\"a\"},\"when\":\"2025-09-15T14:57:50Z\"}"
+		for want in 2025-09-15T14:57:50Z:1 2025-09-15T14:57:50.250:0 2025-09-15T14:57:50.2499999Z:1 2025-09-15:2 2025-09-16:0; do
+			[ "$(rest POST "$records/query/count" "{\"filter\":[{\"op\":\"gt\",\"field\":\"$modified\",\"value\":\"${want%:*}\"}]}")" = 200 ]
+			said ".queryCount == ${want##*:}"
+		done
+		before=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+		change "{\"entity\":\"$entity\",\"action\":\"update\",\"id\":2,\"fields\":{\"$field\":\"b\"}}"
+		[ "$(rest POST "$records/query" "{\"filter\":[{\"op\":\"gte\",\"field\":\"$modified\",\"value\":\"$before\"}]}")" = 200 ]
+		said "[.items[].id] == [2] and (.items[0].$modified | test(\"\\\\.[0-9]{3}Z$\")) and (.items[0] | .createDate // .createDateTime) == \"2025-09-15T14:57:50.000Z\""
+		change "{\"entity\":\"$entity\",\"action\":\"delete\",\"id\":2}"
+		[ "$(rest POST "$records/query/count" "{\"filter\":[{\"op\":\"gte\",\"field\":\"$modified\",\"value\":\"$before\"}]}")" = 200 ]
+		said '.queryCount == 0'
+	done
+	change '{"entity":"Ticket","action":"update","id":1,"fields":{"Severity":"high"}}'
+	[ "$(rest GET Tickets/1)" = 200 ]
+	said '.item | .userDefinedFields == [{"name":"Severity","value":"high"}]'
+	[ "$(rest GET TicketNotes/1)" = 200 ]
+	said '.item | has("userDefinedFields") | not'
+	[ "$(curl -s -o "$T/control" -w '%{http_code}' -d '{"entity":"Ticket","action":"update","id":1,"when":"yesterday"}' "$SIM/sim/change")" = 400 ]
 }
 
 @test "failures asked for, the thread limit and the hourly limit" {

@@ -126,7 +126,7 @@ static void note_attempt(cJSON *delivery, long status, const char *error, int64_
 	cJSON *row = cJSON_CreateObject();
 	char when[32];
 
-	now_text(when);
+	time_text(now_ms(), false, when);
 	cJSON_AddStringToObject(row, "ended", when);
 	cJSON_AddNumberToObject(row, "status", (double)status);
 	cJSON_AddStringToObject(row, "error", error);
@@ -170,7 +170,7 @@ static void log_error(struct line *line, const struct event *event, const char *
 	char when[32];
 	char *cut = strndup(event->payload, LOGGED_CHARS);
 
-	now_text(when);
+	time_text(now_ms(), false, when);
 	cJSON_AddItemToObject(row, "accountWebhookID", strcmp(line->entity->wire, "Account") ?
 		cJSON_CreateNull() : cJSON_CreateNumber(line->id));
 	cJSON_AddItemToObject(row, "contactWebhookID", strcmp(line->entity->wire, "Contact") ?
@@ -330,7 +330,7 @@ void deliver_deactivation(struct sim *sim, const struct entity *entity, const cJ
 	char when[32];
 
 	deliver_forget(sim, entity, id);
-	now_text(when);
+	time_text(now_ms(), false, when);
 	cJSON_AddStringToObject(body, "Action", "Deactivated");
 	cJSON_AddStringToObject(body, "Guid", text_of(webhook, "webhookGUID"));
 	cJSON_AddStringToObject(body, "EventTime", when);

@@ -24,23 +24,6 @@ bool shape_by_name(const char *name, enum shape *ret)
 	return false;
 }
 
-int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-void now_text(char ret[32])
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 void sim_sleep(const struct sim *sim, double vendor_ms)
 {
 	int64_t ms = (int64_t)(vendor_ms / sim->opt.clock_factor);

@@ -85,7 +85,7 @@ struct entity {
 	const char *name;       /* Company */
 	const char *records;    /* Companies */
 	const char *wire;       /* Account */
-	const char *modified;   /* the column of the modification time */
+	const char *created, *modified; /* columns of moments */
 	const struct field *fields;
 	bool no_udf;
 };
@@ -143,13 +143,16 @@ void deliver_finish(struct sim *sim);
 char *payload_print(const cJSON *json);
 void payload_sign(const char *secret, const char *payload, char ret[40]);
 
+/* clock.c */
+int64_t now_ms(void);
+void time_text(int64_t ms, bool fraction, char ret[32]);
+bool time_of(const char *text, int64_t *ret_ms);
+
 /* http.c */
 struct MHD_Daemon *http_start(struct sim *sim);
 void http_stop(struct MHD_Daemon *daemon);
 void fail_with(struct sim *sim, struct reply *ret, unsigned status, const char *text, ...)
 	__attribute__((format(printf, 4, 5)));
-int64_t now_ms(void);
-void now_text(char ret[32]);
 void sim_sleep(const struct sim *sim, double vendor_ms);
 bool shape_by_name(const char *name, enum shape *ret);
 
