@@ -306,6 +306,73 @@ has() {
 	said .item.isReady
 }
 
+@test "a damaged state file is refused and left alone" {
+	start_sim --state "$T/sim.json"
+	make_hook TicketWebhooks 94
+	stop_sim
+	cp "$T/sim.json" "$T/good.json"
+	head -c $(($(stat -c %s "$T/good.json") / 2)) "$T/good.json" >"$T/cut.json"
+	: >"$T/empty.json"
+	printf '[]' >"$T/list.json"
+	printf '{"TicketWebhooks":[{"name":"n"}]}' >"$T/row.json"
+	{ cat "$T/good.json"; echo '}'; } >"$T/more.json"
+	for row in cut:damaged empty:'is empty' list:damaged row:damaged more:damaged; do
+		cp "$T/${row%:*}.json" "$T/sim.json"
+		run -1 timeout 5 "$BUILD/autotask-sim" --state "$T/sim.json"
+		[[ $output = *"$T/sim.json ${row#*:}"* || $output = *"is ${row#*:}"* ]]
+		[[ $output = *'remove the file'* ]]
+		cmp "$T/${row%:*}.json" "$T/sim.json"
+	done
+	run -1 timeout 5 "$BUILD/autotask-sim" --state "$T"
+	[[ $output = *"cannot be "* ]]
+}
+
+@test "kill -9 in the middle of writing leaves a whole state file with all that was answered" {
+	answered=0
+	for round in {1..12}; do
+		start_sim --state "$T/sim.json"
+		: >"$T/answers"
+		seq "$((round * 1000))" "$((round * 1000 + 300))" | xargs -I{} curl -sf -o /dev/null -w '%{http_code}\n' --max-time 5 \
+			-d '{"entity":"Ticket","action":"create","id":{},"fields":{"Title":"t"}}' "$SIM/sim/change" >>"$T/answers" 2>/dev/null 3>&- &
+		poll 10 eval "[ \$(wc -l <'$T/answers') -ge $((round * 2)) ]"
+		kill -KILL "$SIMPID"
+		wait "$SIMPID" || true
+		SIMPID=
+		wait
+		answered=$((answered + $(grep -c 200 "$T/answers")))
+		start_sim --state "$T/sim.json"
+		[ "$(rest POST Tickets/query/count '{"filter":[{"op":"exist","field":"id"}]}')" = 200 ]
+		jq -e ".queryCount >= $answered and .queryCount <= $answered + $round" "$T/rest"
+		stop_sim
+	done
+}
+
+@test "from half of the hourly limit on calls take longer" {
+	start_sim --hourly-limit 9
+	took() { curl -s -o /dev/null -w '%{time_total}' -H 'UserName: api@example.com' -H 'Secret: s' -H 'ApiIntegrationCode: c' "$SIM/atservicesrest/v1.0/Tickets/1"; }
+	for _ in 1 2 3 4; do
+		jq -ne "$(took) < 0.45"
+	done
+	jq -ne "$(took) >= 0.5"
+	took >/dev/null
+	jq -ne "$(took) >= 1"
+}
+
+@test "callouts beyond the threshold of an hour wait for the next one, and a mail says so" {
+	conf_usual
+	start_daemon
+	start_sim --clock-factor 3600 --callout-limit 3
+	make_hook TicketWebhooks 94
+	[ "$(rest PATCH TicketWebhooks '{"id":1,"sendThresholdExceededNotification":true,"notificationEmailAddress":"noc@example.net"}')" = 200 ]
+	# Whether they arrive is another matter: time-outs are that much shorter, too.
+	for id in 1 2 3 4; do
+		change "{\"entity\":\"Ticket\",\"action\":\"create\",\"id\":$id,\"fields\":{\"Status\":1}}"
+	done
+	poll 10 sent 'map(select(.attempts | length > 0)) | length == 4'
+	control mails
+	jq -e '.mails | length == 1 and .[0].reason == "threshold" and .[0].to == ["noc@example.net"]' "$T/control"
+}
+
 @test "callouts reach calloutd signed, escaped, with changed and display-always fields" {
 	conf_usual
 	start_daemon
@@ -348,6 +415,62 @@ has() {
 	poll 10 sent '.[1].state == "delivered"'
 	[ "$(rest DELETE WebhookEventErrorLogs/1)" = 200 ]
 	[ "$(rest GET WebhookEventErrorLogs/1)" = 200 ]; said '.item == null'
+}
+
+@test "the error log: who fails stands there once, in order, and rows end after 30 days" {
+	start_sim --clock-factor 2000 --state "$T/sim.json"
+	make_hook CompanyWebhooks 1 "http://127.0.0.1:1/"
+	make_hook ContactWebhooks 32 "http://127.0.0.1:1/"
+	[ "$(rest PATCH ContactWebhooks '{"id":1,"notificationEmailAddress":"noc@example.net","ownerResourceID":4}')" = 200 ]
+	for id in 1 2 3; do
+		change "{\"entity\":\"Contact\",\"action\":\"create\",\"id\":$id,\"fields\":{\"LastName\":\"$id\"}}"
+	done
+	change '{"entity":"Company","action":"create","id":9,"fields":{"CompanyName":"c"}}'
+	sent '[.[].sequence] == [1,2,3,4]'
+	poll 10 sent 'all(.state == "failed")'
+	sent 'all(.attempts | length == 5)'
+	control state
+	jq -e '.WebhookEventErrorLogs | length == 4 and (map(select(.contactWebhookID == 1)) |
+		map(.sequenceNumber) == [1,2,3] and all(.accountWebhookID == null) and map(.payload | fromjson.Id) == [1,2,3])' "$T/control"
+	jq -e '.WebhookEventErrorLogs[] | select(.accountWebhookID == 1) | .contactWebhookID == null and .sequenceNumber == 4' "$T/control"
+	control mails
+	jq -e '.mails | length == 1 and .[0].to == ["noc@example.net","resource 4"] and .[0].reason == "failure" and .[0].webhook == 1' "$T/control"
+	stop_sim
+	start_sim --clock-factor 2000 --state "$T/sim.json" --error-days 0
+	control state
+	jq -e '.WebhookEventErrorLogs | length == 4' "$T/control"
+	stop_sim
+	start_sim --clock-factor 2000 --state "$T/sim.json" --error-days 0.001
+	[ "$(rest POST WebhookEventErrorLogs/query/count '{"filter":[{"op":"exist","field":"id"}]}')" = 200 ]
+	said '.queryCount == 0'
+}
+
+@test "cuts: half a callout is none; an answer that is not read is a failure here and an event there" {
+	conf_usual
+	start_daemon
+	start_sim --clock-factor 100
+	make_hook TicketWebhooks 94
+	control cut '{"cut":"half","times":2}'
+	change '{"entity":"Ticket","action":"create","id":1,"fields":{"Status":1}}'
+	poll 10 sent '.[0].state == "delivered"'
+	sent '.[0].attempts | length == 3 and (.[0].error | contains("half of it"))'
+	poll 5 lines 1
+	control cut '{"cut":"unread","times":5}'
+	change '{"entity":"Ticket","action":"create","id":2,"fields":{"Status":1}}'
+	change '{"entity":"Ticket","action":"create","id":3,"fields":{"Status":1}}'
+	poll 10 sent '.[2].state == "delivered"'
+	sent '.[1] | .state == "failed" and (.attempts | length == 5 and all(.error | contains("answer not read")))'
+	sent '.[2].attempts | length == 1'
+	[ "$(rest GET WebhookEventErrorLogs/1)" = 200 ]; said '.item.sequenceNumber == 2'
+	poll 5 lines 3
+	[ "$(cut -d ' ' -f 4 "$T/out/log" | tr '\n' ' ')" = '1 2 3 ' ]
+	control cut '{"cut":"either","times":1000,"chance":0.5,"seed":7}'
+	for id in {10..29}; do
+		change "{\"entity\":\"Ticket\",\"action\":\"create\",\"id\":$id,\"fields\":{\"Status\":1}}"
+	done
+	poll 20 sent 'all(.state != "waiting")'
+	sent 'map(.attempts[] | .status == 200) | any and any(not)'
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -d '{"cut":"hair"}' "$SIM/sim/cut")" = 400 ]
 }
 
 @test "a receiver that keeps silent is timed out" {

@@ -160,6 +160,7 @@ static void answer(struct sim *sim, struct MHD_Connection *c, struct request *re
 	char *below = NULL;
 
 	pthread_mutex_lock(&sim->lock);
+	errors_expire(sim);
 	if (is_rest || !strncmp(req->path, control, sizeof(control) - 1)) {
 		below = strdup(req->path + (is_rest ? sizeof(rest) : sizeof(control)) - 1);
 		split(req, below);

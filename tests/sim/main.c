@@ -1,7 +1,6 @@
 /* main.c - autotask-sim: options, start and end. */
 #include "sim.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -21,6 +20,8 @@ static const char help[] =
 	"  --page-rows N       rows a page of a query (500)\n"
 	"  --max-webhooks N    of the security level; 0: may not create any (100)\n"
 	"  --hourly-limit N    requests an hour (10000)\n"
+	"  --callout-limit N   callouts an hour and entity, then they wait (0: no limit; the vendor's may be 1500)\n"
+	"  --error-days N      days that the error log keeps a row (30; 0: for ever)\n"
 	"  --fail SHAPE        errors as \"strings\" (default) or \"objects\"\n"
 	"  --help\n";
 
@@ -54,7 +55,8 @@ static double number(const char *name, const char *text, double least, double mo
 static const struct option options[] = {
 	{ "port", 1, NULL, 'p' }, { "clock-factor", 1, NULL, 'f' }, { "user", 1, NULL, 'u' }, { "secret-file", 1, NULL, 's' },
 	{ "code-file", 1, NULL, 'c' }, { "state", 1, NULL, 't' }, { "page-rows", 1, NULL, 'r' }, { "max-webhooks", 1, NULL, 'w' },
-	{ "hourly-limit", 1, NULL, 'l' }, { "fail", 1, NULL, 'e' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	{ "hourly-limit", 1, NULL, 'l' }, { "callout-limit", 1, NULL, 'o' },
+	{ "error-days", 1, NULL, 'd' }, { "fail", 1, NULL, 'e' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct options *opt, int letter, const char *name)
@@ -69,6 +71,8 @@ static void take(struct options *opt, int letter, const char *name)
 	case 'r': opt->page_rows = (unsigned)number(name, optarg, 1, 500); break;
 	case 'w': opt->max_webhooks = (unsigned)number(name, optarg, 0, 1e6); break;
 	case 'l': opt->hourly_limit = (unsigned)number(name, optarg, 1, 1e9); break;
+	case 'o': opt->callout_limit = (unsigned)number(name, optarg, 0, 1e9); break;
+	case 'd': opt->error_days = number(name, optarg, 0, 1e6); break;
 	case 'e':
 		if (shape_by_name(optarg, &opt->errors) && (opt->errors == SHAPE_STRINGS || opt->errors == SHAPE_OBJECTS))
 			break;
@@ -107,7 +111,7 @@ static void serve(struct sim *sim, const sigset_t *ends)
 
 int main(int argc, char **argv)
 {
-	struct sim sim = { .opt = { .clock_factor = 1, .page_rows = 500, .max_webhooks = 100, .hourly_limit = 10000,
+	struct sim sim = { .opt = { .clock_factor = 1, .page_rows = 500, .max_webhooks = 100, .hourly_limit = 10000, .error_days = 30,
 		.errors = SHAPE_STRINGS, .user = "api@example.com" } };
 	sigset_t ends;
 
@@ -122,9 +126,11 @@ int main(int argc, char **argv)
 	pthread_cond_init(&sim.changed, NULL);
 	sim.hour_began_ms = now_ms();
 	sim.deliveries = cJSON_CreateArray();
+	sim.mails = cJSON_CreateArray();
 	state_load(&sim);
 	serve(&sim, &ends);
 	cJSON_Delete(sim.deliveries);
+	cJSON_Delete(sim.mails);
 	cJSON_Delete(sim.data);
 	free(sim.opt.secret);
 	free(sim.opt.code);
