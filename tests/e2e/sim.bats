@@ -389,7 +389,8 @@ has() {
 	change '{"entity":"Company","action":"update","id":174,"fields":{"Phone":"2"},"person":7}'
 	change '{"entity":"Company","action":"update","id":174,"fields":{"Region":"S"},"person":99}'
 	change '{"entity":"Account","action":"update","id":174,"fields":{"Region":"N"},"person":7}'
-	change '{"entity":"Account","action":"delete","id":174,"person":7}'
+	change '[{"entity":"Account","action":"delete","id":174,"person":7},{"entity":"Account","action":"create","id":175,"person":99}]'
+	jq -e '.changes == [{"id":174,"callouts":1},{"id":175,"callouts":0}]' "$T/control"
 	poll 5 lines 3
 	sent 'map(.payload | fromjson | [.Action, .SequenceNumber, .Fields.Region, .Fields.City]) == [["Create",1,null,"Ulm"],["Update",2,"N","Ulm"],["Delete",3,null,"Ulm"]]'
 	[ "$(rest GET CompanyWebhooks/1)" = 200 ]
@@ -474,7 +475,7 @@ has() {
 }
 
 @test "a receiver that keeps silent is timed out" {
-	start_sim --clock-factor 100
+	start_sim --clock-factor 1000 --timeout 100
 	port=$(free_port)
 	socat -u "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" OPEN:/dev/null 3>&- &
 	silent=$!

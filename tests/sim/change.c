@@ -14,6 +14,7 @@ struct change {
 	double id, person;
 	const cJSON *values;    /* the record's, by their names in callouts */
 	const cJSON *changed;   /* names of those that are new */
+	unsigned callouts;      /* that it made */
 };
 
 /* Where a record keeps a field: user-defined ones are a list of {name, value}. */
@@ -116,7 +117,7 @@ static bool choose(const struct change *change, double webhook, bool udf, cJSON 
 	return hit;
 }
 
-static void call_out(const struct change *change, const cJSON *webhook)
+static void call_out(struct change *change, const cJSON *webhook)
 {
 	AUTO_JSON body = cJSON_CreateObject();
 	double id = number_of(webhook, "id");
@@ -144,9 +145,10 @@ static void call_out(const struct change *change, const cJSON *webhook)
 	cJSON_AddNumberToObject(body, "SequenceNumber", sequence);
 	cJSON_AddNumberToObject(body, "PersonID", change->person);
 	deliver_event(change->sim, change->entity, id, payload_print(body), sequence);
+	change->callouts++;
 }
 
-static void call_all(const struct change *change)
+static void call_all(struct change *change)
 {
 	struct collection col;
 	const cJSON *webhook;
@@ -214,12 +216,12 @@ static void make(struct change *change, const cJSON *order, struct reply *ret)
 	call_all(change);
 	if (!strcmp(change->action, "Delete"))
 		table_delete(change->sim, change->entity->records, change->id);
-	state_save(change->sim);
 	ret->body = cJSON_CreateObject();
 	cJSON_AddNumberToObject(ret->body, "id", change->id);
+	cJSON_AddNumberToObject(ret->body, "callouts", change->callouts);
 }
 
-void change_record(struct sim *sim, const cJSON *order, struct reply *ret)
+static void change_one(struct sim *sim, const cJSON *order, struct reply *ret)
 {
 	const char *when = text_of(order, "when");
 	struct change change = { .sim = sim, .entity = entity_by_name(text_of(order, "entity")),
@@ -234,4 +236,34 @@ void change_record(struct sim *sim, const cJSON *order, struct reply *ret)
 		fail_with(sim, ret, 400, "%s %.0f is there already", change.entity->name, change.id);
 	else
 		make(&change, order, ret);
+}
+
+/* One after another; the first that is refused ends it, and those before it stay done. */
+static void change_list(struct sim *sim, const cJSON *orders, struct reply *ret)
+{
+	cJSON *answer = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(answer, "changes");
+	const cJSON *order;
+
+	cJSON_ArrayForEach(order, orders) {
+		struct reply one = { .status = 200 };
+
+		change_one(sim, order, &one);
+		if (one.status != 200) {
+			cJSON_Delete(answer);
+			*ret = one;
+			return;
+		}
+		cJSON_AddItemToArray(list, one.body);
+	}
+	ret->body = answer;
+}
+
+void change_record(struct sim *sim, const cJSON *order, struct reply *ret)
+{
+	if (cJSON_IsArray(order))
+		change_list(sim, order, ret);
+	else
+		change_one(sim, order, ret);
+	state_save(sim);
 }

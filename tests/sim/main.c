@@ -13,6 +13,7 @@ static const char help[] =
 	"autotask-sim - Autotask's REST API and webhook callouts, simulated on 127.0.0.1\n\n"
 	"  --port N            0, the default, takes any that is free\n"
 	"  --clock-factor F    the vendor's times divided by F (1)\n"
+	"  --timeout MS        an attempt to deliver takes at most so long (10000 divided by F)\n"
 	"  --user NAME         the API user (api@example.com)\n"
 	"  --secret-file FILE  its secret; without it any is accepted\n"
 	"  --code-file FILE    its integration code; likewise\n"
@@ -53,7 +54,7 @@ static double number(const char *name, const char *text, double least, double mo
 }
 
 static const struct option options[] = {
-	{ "port", 1, NULL, 'p' }, { "clock-factor", 1, NULL, 'f' }, { "user", 1, NULL, 'u' }, { "secret-file", 1, NULL, 's' },
+	{ "port", 1, NULL, 'p' }, { "clock-factor", 1, NULL, 'f' }, { "timeout", 1, NULL, 'm' }, { "user", 1, NULL, 'u' }, { "secret-file", 1, NULL, 's' },
 	{ "code-file", 1, NULL, 'c' }, { "state", 1, NULL, 't' }, { "page-rows", 1, NULL, 'r' }, { "max-webhooks", 1, NULL, 'w' },
 	{ "hourly-limit", 1, NULL, 'l' }, { "callout-limit", 1, NULL, 'o' },
 	{ "error-days", 1, NULL, 'd' }, { "fail", 1, NULL, 'e' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
@@ -64,6 +65,7 @@ static void take(struct options *opt, int letter, const char *name)
 	switch (letter) {
 	case 'p': opt->port = (unsigned)number(name, optarg, 0, 65535); break;
 	case 'f': opt->clock_factor = number(name, optarg, 0.01, 1e6); break;
+	case 'm': opt->timeout_ms = number(name, optarg, 1, 1e6); break;
 	case 'u': opt->user = optarg; break;
 	case 's': free(opt->secret); opt->secret = read_line(optarg); break;
 	case 'c': free(opt->code); opt->code = read_line(optarg); break;

@@ -81,7 +81,7 @@ long post(struct sim *sim, const char *url, const char *payload, const char *sig
 {
 	CURL *curl = curl_easy_init();
 	struct curl_slist *headers = headers_of(signature);
-	long timeout_ms = (long)(TIMEOUT_MS / sim->opt.clock_factor);
+	long timeout_ms = (long)(sim->opt.timeout_ms > 0 ? sim->opt.timeout_ms : TIMEOUT_MS / sim->opt.clock_factor);
 	struct upload up;
 	long status = 0;
 

@@ -34,6 +34,7 @@ struct hour {
 struct options {
 	unsigned port;
 	double clock_factor;    /* so much faster than the vendor's clock */
+	double timeout_ms;      /* of an attempt to deliver; 0: the vendor's 10 s, divided */
 	unsigned page_rows;     /* rows a page, at most 500 */
 	unsigned max_webhooks;  /* of the security level; 0: may not create any */
 	unsigned hourly_limit;
