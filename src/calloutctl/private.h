@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "autotask/rest.h"
 #include "base/writer.h"
 #include "base/auto.h"
 #include "base/buf.h"
@@ -272,6 +273,13 @@ enum exit_status sign_body(const struct keys *keys, const void *body, size_t len
 			   char ret_text[static SIGNATURE_TEXT_LEN]);
 /* The webhook named by --webhook; complains. */
 const struct conf_webhook *webhook_option(struct ctl *ctl);
+
+/* ---- autotask.c: Autotask's REST API ---- */
+
+/* A client with the credentials of the section autotask; complains. rest_close() it. */
+enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret);
+/* What a call's -errno is as an exit status. */
+enum exit_status rest_status(int r);
 
 /* ---- commands ---- */
 
