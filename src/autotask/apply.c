@@ -233,8 +233,8 @@ static int perform_plan(const struct apply *a, const struct wanted *w, const str
 static int settled(const struct wanted *w, const struct remote_webhook *now, struct error *err)
 {
 	if (now->active && !now->ready)
-		return error_set(err, EINVAL, "webhook \"%s\" (%s/%" PRId64 ") is as configured and active, but Autotask says that it is not ready to call out; look at it in Autotask",
-				 w->webhook->title, w->kind->entity, now->id);
+		return error_set(err, EINVAL, "%s/%" PRId64 " is as configured and active, but Autotask says that it is not ready to call out; look at it in Autotask",
+				 w->kind->entity, now->id);
 	return 0;
 }
 
@@ -245,14 +245,14 @@ struct last {
 	struct error why;
 };
 
-static int stuck(const struct last *last, const struct wanted *w, struct error *err)
+static int stuck(const struct last *last, struct error *err)
 {
 	if (last->result < 0) {
 		*err = last->why;
 		return last->result;
 	}
-	return error_set(err, EINVAL, "webhook \"%s\": Autotask answered that it was done, but reading it back shows that it was not: %s",
-			 w->webhook->title, last->text);
+	return error_set(err, EINVAL, "Autotask answered that it was done, but reading it back shows that it was not: %s",
+			 last->text);
 }
 
 static int one_round(const struct apply *a, const struct wanted *w, struct present *p, struct last *last, bool *ret_over,
@@ -270,7 +270,7 @@ static int one_round(const struct apply *a, const struct wanted *w, struct prese
 	if (*ret_over)
 		return settled(w, &p->webhook, err);
 	if (last->text && strcmp(last->text, plan.items[0].text) == 0)
-		return stuck(last, w, err);
+		return stuck(last, err);
 	last->result = perform_plan(a, w, p, &plan, &at, &last->why);
 	if (last->result < 0 && !uncertain(last->result)) {
 		*err = last->why;
@@ -290,7 +290,7 @@ int webhook_apply(const struct apply *a, const struct wanted *w, struct present 
 
 	for (unsigned round = 0; r == 0 && !over; round++) {
 		present_free(ret);
-		r = round < ROUNDS_MAX ? one_round(a, w, ret, &last, &over, err) : stuck(&last, w, err);
+		r = round < ROUNDS_MAX ? one_round(a, w, ret, &last, &over, err) : stuck(&last, err);
 	}
 	free(last.text);
 	return r;

@@ -42,6 +42,7 @@ enum option_id {
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
+	OPT_UDF, OPT_DRY_RUN,
 	OPT_COUNT_
 };
 
@@ -50,7 +51,7 @@ struct ctl;
 struct command {
 	const char *name, *args, *summary;
 	int args_min, args_max;
-	uint32_t options;               /* bits of enum option_id, beyond those of every command */
+	uint64_t options;               /* bits of enum option_id, beyond those of every command */
 	enum exit_status (*run)(struct ctl *ctl);
 	const char *more;               /* for --help; "" */
 };
@@ -93,9 +94,9 @@ bool read_number(const char *text, int64_t *ret);
 /* Everything in a file, "-" for standard input; complains. free() *ret_data. */
 enum exit_status read_input(const char *path, char **ret_data, size_t *ret_len);
 /* Print the options given on the command line again (but these), so that it can be repeated. */
-void print_again(const struct ctl *ctl, uint32_t but);
+void print_again(const struct ctl *ctl, uint64_t but);
 
-#define OPTION(id) (UINT32_C(1) << (id))
+#define OPTION(id) (UINT64_C(1) << (id))
 
 /* ---- client.c: HTTP ---- */
 
@@ -170,6 +171,8 @@ int64_t member_ms(const struct json_value *object, const char *name);
 void print_json(FILE *f, const struct json_value *v);
 /* What was written, as a buffer of the caller's. */
 void take_json(struct writer *w, struct buf *ret);
+/* What was written, printed as print_json() does. */
+void print_written(struct writer *w);
 
 /* ---- text.c: what may reach a terminal ---- */
 
@@ -297,5 +300,13 @@ enum exit_status cmd_try(struct ctl *ctl);
 enum exit_status cmd_send(struct ctl *ctl);
 enum exit_status cmd_sign(struct ctl *ctl);
 enum exit_status cmd_verify(struct ctl *ctl);
+enum exit_status cmd_webhook_fields(struct ctl *ctl);
+enum exit_status cmd_webhook_list(struct ctl *ctl);
+enum exit_status cmd_webhook_show(struct ctl *ctl);
+enum exit_status cmd_webhook_plan(struct ctl *ctl);
+enum exit_status cmd_webhook_apply(struct ctl *ctl);
+enum exit_status cmd_webhook_delete(struct ctl *ctl);
+enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
+enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 
 #endif
