@@ -160,7 +160,7 @@ static size_t nearest(const struct picklist *p, const char *name, const struct p
 
 		(void)plain(p->items[i].name, known);
 		d = strstr(known, asked) ? 1 : nearest_strangeness(known, asked, len);
-		if (!p->items[i].active || d > len / 2 + 1)
+		if (!p->items[i].active || d > (len + 1) / 2)
 			continue;
 		for (at = count; at && d < far[at - 1]; at--) {
 			if (at < NEAREST_SHOWN) {
