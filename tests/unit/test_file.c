@@ -1,6 +1,7 @@
 /* test_file.c - reading whole, replacing atomically, making directories. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
