@@ -39,10 +39,12 @@ struct rest;
 struct rest_options {
 	const struct conf_autotask *autotask;   /* borrowed for the client's life */
 	const char *cache_directory;    /* where the zone is kept; NULL: looked up each time */
-	int64_t patience_ms;            /* how long to wait in all while Autotask is busy */
+	int64_t patience_ms;            /* how long to wait in all, over the client's life, while Autotask is busy */
 	/* Called before a wait begins, with why; NULL: silence. */
 	void (*waiting)(void *arg, const char *why, int64_t ms);
 	void *arg;
+	/* For tests; 0: 10 s to connect, 60 s for a call in all, 1 s for the first wait (each next one twice as long). */
+	int64_t connect_ms, whole_ms, first_wait_ms;
 };
 
 /* Loads the credentials and finds the zone. *ret is the caller's. */

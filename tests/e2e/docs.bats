@@ -73,7 +73,11 @@ settings() {
 conf_with() {
 	local line="$2 = $3"
 	[ "$1" != top ] || echo "$line"
-	conf_webhook
+	if [ "$1" = subscribe ]; then
+		conf_webhook | sed "s|^}|    subscribe { entity = \"Ticket\" events = { \"update\" } $line }\n}|"
+	else
+		conf_webhook
+	fi
 	handler hello <<<'#!/bin/sh'
 	if [ "$1" = handler ]; then conf_handler hello "$line"; else conf_handler hello; fi
 }
@@ -160,6 +164,7 @@ understood() {
 	calloutctl)
 		[ "${#words[@]}" -gt 1 ] || return 0
 		[ "${#words[@]}" -gt 2 ] || { ctl "${words[1]}" --help >/dev/null; return; }
+		[ "${words[1]}" != webhook ] || [ "${#words[@]}" -gt 3 ] || { ctl webhook "${words[2]}" --help >/dev/null; return; }
 		( cd "$T" && timeout 5 "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "${words[@]:1}" ) </dev/null >"$T/said" 2>&1 || status=$?
 		[ "$status" != 2 ]
 		;;
@@ -192,8 +197,11 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 @test "calloutctl(1): each command has the options that its --help lists" {
 	man_text calloutctl.1 | sed -n 's/^\.It Cm //p' >"$T/commands"
 	filters=$(man_text calloutctl.1 | grep -E '^\.It Fl -(webhook|kind|state) ')
-	for command in $("$BUILD/calloutctl" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
-		"$BUILD/calloutctl" "$command" --help | sed '/^.calloutctl --help/d' | options_of >"$T/has"
+	mapfile -t all < <("$BUILD/calloutctl" --help | sed -nE 's/^  ([a-z]+( [a-z-]+)?)  .*/\1/p')
+	[ "${#all[@]}" -ge 22 ]
+	for command in "${all[@]}"; do
+		# shellcheck disable=SC2086 # two words are two arguments
+		"$BUILD/calloutctl" $command --help | sed '/^.calloutctl --help/d' | options_of >"$T/has"
 		# Filters and --offline are described once, below the command.
 		{ grep "^$command\b" "$T/commands" | grep -oE 'Fl -[a-z-]+' || true
 		  case $command in
