@@ -47,6 +47,7 @@ static const struct {
 	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
 	[OPT_REFETCH] = { "refetch", "", "ask Autotask for records as they are now, where no event is left" },
 	[OPT_DELETE] = { "delete", "", "remove rows from Autotask's error log once they are stored here" },
+	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 };
 
 #define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
@@ -104,6 +105,9 @@ static const struct command commands[] = {
 	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SINCE) | OPTION(OPT_REFETCH) | OPTION(OPT_DELETE) | OPTION(OPT_DRY_RUN), cmd_recover,
 	  "Reads Autotask's error log. --refetch asks for the records of incomplete rows; with --since also for all that were\n"
 	  "modified since then, when the webhook was off. May be repeated: calloutd knows what it has had.\n" },
+	{ "guard", "", "see that webhooks are active, switch them on again, recover what was lost", 0, 0,
+	  OPTION(OPT_DRY_RUN) | OPTION(OPT_AT_MOST), cmd_guard,
+	  "Run by calloutd-guard.timer. Ends with 1 when something needs a person.\n" },
 };
 
 /* ---- saying things ---- */

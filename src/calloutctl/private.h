@@ -42,7 +42,7 @@ enum option_id {
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
-	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE,
+	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST,
 	OPT_COUNT_
 };
 
@@ -311,5 +311,6 @@ enum exit_status cmd_webhook_delete(struct ctl *ctl);
 enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
 enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 enum exit_status cmd_recover(struct ctl *ctl);
+enum exit_status cmd_guard(struct ctl *ctl);
 
 #endif
