@@ -24,23 +24,6 @@ bool shape_by_name(const char *name, enum shape *ret)
 	return false;
 }
 
-int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-void now_text(char ret[32])
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
-}
-
 void sim_sleep(const struct sim *sim, double vendor_ms)
 {
 	int64_t ms = (int64_t)(vendor_ms / sim->opt.clock_factor);
@@ -177,6 +160,7 @@ static void answer(struct sim *sim, struct MHD_Connection *c, struct request *re
 	char *below = NULL;
 
 	pthread_mutex_lock(&sim->lock);
+	errors_expire(sim);
 	if (is_rest || !strncmp(req->path, control, sizeof(control) - 1)) {
 		below = strdup(req->path + (is_rest ? sizeof(rest) : sizeof(control)) - 1);
 		split(req, below);
