@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 load lib
 load closed
 
-setup() { make_loop --clock-factor 2000; }
+setup() { make_loop --clock-factor 2000 --timeout 5000; }
 teardown() { clean_loop; }
 
 # lose N: tickets 1 to N change while nobody receives, until Autotask has given all up.
@@ -125,7 +125,7 @@ long_ticket() {
 @test "--since --refetch: records modified while the webhook was off, page by page, but for what was received" {
 	kill -TERM "$SIMPID"
 	wait "$SIMPID"
-	start_sim --clock-factor 2000 --page-rows 3
+	start_sim --clock-factor 2000 --timeout 5000 --page-rows 3
 	conf_loop '' 'display-fields = { "TicketNumber" } udf-fields = { "Severity" }'
 	id=$(register_tickets)
 	start_daemon
