@@ -340,8 +340,8 @@ static void note_left_alone(struct planning *g, enum child_kind child)
 	const struct remote_children *list = &g->p->children[child];
 
 	if (!g->w->children[child].count && list->count)
-		note(g, "Autotask has %zu %s%s; they are left alone, since %s nothing.", list->count, child_rows[child].words,
-		     list->count == 1 ? "" : "s", settings[child]);
+		note(g, "Autotask has %zu %s%s left alone, since %s nothing.", list->count, child_rows[child].words,
+		     list->count == 1 ? "; it is" : "s; they are", settings[child]);
 }
 
 static void note_state(struct planning *g)
