@@ -105,6 +105,7 @@ struct conf_autotask {                  /* for calloutctl only; the daemon opens
 	char *secret, *integration_code;        /* references */
 	char *zone_information;                 /* NULL: the vendor's; https, or http to a loopback address */
 	char *ca_file;                          /* PEM, instead of the system's authorities; NULL: these */
+	bool sequence_gaps;                     /* a gap in SequenceNumber is an alarm, not an information */
 };
 
 struct conf {

@@ -224,8 +224,8 @@ struct admin *admin_stop(struct admin *a)
 	atomic_store(&a->stopping, true);
 	if (a->socket_path)
 		(void)unlink(a->socket_path);
-	face_quiesce(&a->operators);
-	face_quiesce(&a->metrics);
+	face_shut(&a->operators);
+	face_shut(&a->metrics);
 	later_stop(a, STOP_WAIT_MS);
 	face_stop(&a->operators);
 	face_stop(&a->metrics);

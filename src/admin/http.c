@@ -312,15 +312,21 @@ static void on_over(void *cls, struct MHD_Connection *conn, void **con_cls,
 
 /* ---- connections ---- */
 
+/* The oldest goes; those shown out already are over as soon as libmicrohttpd gets round to them. */
 static void make_room(struct face *f)
 {
 	struct guest *oldest = NULL;
+	unsigned staying = 0;
 
-	for (struct guest *g = f->guests; g; g = g->next)
-		if (!g->asleep)
+	for (struct guest *g = f->guests; g; g = g->next) {
+		staying += !g->leaving;
+		if (!g->asleep && !g->leaving)
 			oldest = g;
-	if (oldest)
-		(void)shutdown(oldest->fd, SHUT_RDWR);
+	}
+	if (!oldest || staying < CROWDED)
+		return;
+	oldest->leaving = true;
+	(void)shutdown(oldest->fd, SHUT_RDWR);
 }
 
 static void welcome(struct face *f, struct MHD_Connection *conn, void **socket_context)
@@ -333,12 +339,10 @@ static void welcome(struct face *f, struct MHD_Connection *conn, void **socket_c
 		free(g);
 		return;         /* its requests are refused: request_new() */
 	}
-	if (f->guest_count >= CROWDED)
-		make_room(f);
+	make_room(f);
 	g->fd = info->connect_fd;
 	g->next = f->guests;
 	f->guests = g;
-	f->guest_count++;
 	*socket_context = g;
 }
 
@@ -349,17 +353,39 @@ static void farewell(struct face *f, struct guest *g)
 	while (*at != g)
 		at = &(*at)->next;
 	*at = g->next;
-	f->guest_count--;
 	free(g);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *conn, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	if (code == MHD_CONNECTION_NOTIFY_STARTED)
-		welcome(cls, conn, socket_context);
-	else if (*socket_context)
-		farewell(cls, *socket_context);
+	struct face *f = cls;
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		welcome(f, conn, socket_context);
+		return;
+	}
+	if (*socket_context)
+		farewell(f, *socket_context);
+	atomic_fetch_sub(&f->inside, 1);
+}
+
+/* On the door's thread. */
+static bool has_room(void *arg)
+{
+	struct face *f = arg;
+
+	return atomic_load(&f->inside) < CONNECTIONS_MAX;
+}
+
+/* Likewise; libmicrohttpd closes what it does not take. */
+static void enter(void *arg, int fd, const struct sockaddr *peer, socklen_t len)
+{
+	struct face *f = arg;
+
+	atomic_fetch_add(&f->inside, 1);
+	if (MHD_add_connection(f->mhd, fd, peer, len) != MHD_YES)
+		atomic_fetch_sub(&f->inside, 1);
 }
 
 static void on_library_log(void *cls, const char *fmt, va_list args)
@@ -374,46 +400,58 @@ static void on_library_log(void *cls, const char *fmt, va_list args)
 	log_debug(NULL, "admin: libmicrohttpd: %s", text);
 }
 
-int face_start(struct face *f, struct admin *a, int fd, bool metrics)
+static int open_door(struct face *f)
 {
-	int flags = fcntl(fd, F_GETFL);
+	const struct door_socket s = { .fd = f->fd, .arg = f, .room = has_room, .enter = enter };
+	int flags = fcntl(f->fd, F_GETFL);
 
 	/* A client that is gone before accept() must not make us wait for the next one. */
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (flags < 0 || fcntl(f->fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return -errno;
+	return door_open(&s, 1, &f->door);
+}
+
+int face_start(struct face *f, struct admin *a, int fd, bool metrics)
+{
+	int r;
+
 	f->admin = a;
 	f->metrics = metrics;
-	f->fd = -1;             /* libmicrohttpd's now */
+	atomic_init(&f->inside, 0);
 	errno = 0;
-	f->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL |
+	f->mhd = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET |
 				  MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG,
 				  0, NULL, NULL, on_request, f,
 				  MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
-				  MHD_OPTION_LISTEN_SOCKET, fd,
-				  MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				  /* Ours is the door's; beyond it are those just over. */
+				  MHD_OPTION_CONNECTION_LIMIT, 2U * CONNECTIONS_MAX,
 				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
 				  MHD_OPTION_STRICT_FOR_CLIENT, 1,
 				  MHD_OPTION_NOTIFY_COMPLETED, on_over, NULL,
 				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, f,
 				  MHD_OPTION_END);
-	if (f->mhd)
-		return 0;
-	return errno ? -errno : -EIO;
+	if (!f->mhd)
+		return errno ? -errno : -EIO;
+	f->fd = fd;
+	r = open_door(f);
+	if (r < 0) {
+		f->fd = -1;     /* still the caller's */
+		face_stop(f);
+	}
+	return r;
 }
 
-/* The socket stays open until no thread can be about to accept() on it. */
-void face_quiesce(struct face *f)
+void face_shut(struct face *f)
 {
-	if (f->mhd)
-		f->fd = MHD_quiesce_daemon(f->mhd);
+	f->door = door_close(f->door);
+	if (f->fd >= 0)
+		(void)close(TAKE_FD(f->fd));
 }
 
 void face_stop(struct face *f)
 {
+	face_shut(f);
 	if (f->mhd)
 		MHD_stop_daemon(f->mhd);
 	f->mhd = NULL;
-	if (f->fd >= 0)
-		(void)close(f->fd);
-	f->fd = -1;
 }

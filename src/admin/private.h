@@ -23,9 +23,10 @@
 #include "admin/findings.h"
 #include "admin/question.h"
 #include "admin/route.h"
-#include "base/writer.h"
 #include "base/buf.h"
+#include "base/door.h"
 #include "base/log.h"
+#include "base/writer.h"
 
 #define CONNECTIONS_MAX 64      /* of each socket */
 #define IDLE_SECONDS 30         /* a connection on which nothing moves is closed */
@@ -52,15 +53,17 @@ struct guest {                  /* one connection; belongs to its socket's threa
 	struct guest *next;
 	int fd;
 	bool asleep;            /* its request sleeps: not one that stalls */
+	bool leaving;           /* shut down by us; libmicrohttpd will notice */
 };
 
-struct face {                   /* one listening socket with its thread */
+struct face {                   /* one listening socket with its threads */
 	struct admin *admin;
 	struct MHD_Daemon *mhd;
-	int fd;                 /* the listening socket while quiesced, else -1 */
+	struct door *door;
+	int fd;                 /* the listening socket, else -1 */
+	_Atomic unsigned inside;        /* connections let in and not yet over */
 	bool metrics;           /* metrics-listen: no operators here */
 	struct guest *guests;   /* newest first */
-	unsigned guest_count;
 };
 
 struct request {
@@ -80,7 +83,7 @@ struct request {
 
 /* Takes fd over if it succeeds. 0 or -errno. */
 int face_start(struct face *f, struct admin *a, int fd, bool metrics);
-void face_quiesce(struct face *f);      /* accept no more */
+void face_shut(struct face *f);         /* let nobody in any more */
 void face_stop(struct face *f);         /* no request may be asleep */
 
 void answer_error(struct answer *a, unsigned status, const char *fmt, ...)

@@ -50,21 +50,29 @@ static void say_waiting(void *arg, const char *why, int64_t ms)
 	fprintf(stderr, "\r\033[K%s: going on in %s\n", safe.data ? safe.data : "", span_text(ms, span));
 }
 
-enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret)
+int ctl_rest_quietly(struct ctl *ctl, int64_t patience_ms, struct rest **ret, struct error *err)
 {
-	const struct conf *c = ctl_conf_needed(ctl);
-	struct rest_options o = { .patience_ms = PATIENCE_MS, .waiting = say_waiting };
-	struct error err = { "" };
+	const struct conf *c = ctl_conf(ctl);
+	struct rest_options o = { .patience_ms = patience_ms, .waiting = say_waiting };
 	char cache[PATH_MAX];
-	int r;
 
 	if (!c)
-		return CTL_NO;
+		return error_set(err, EINVAL, "%s", ctl->conf_error.text);
 	if (!c->autotask)
-		return complain(CTL_NO, "%s has no section 'autotask' with username, secret and integration-code: "
-				"see calloutd.conf(5)", c->path);
+		return error_set(err, EINVAL, "%s has no section 'autotask' with username, secret and integration-code: "
+				 "see calloutd.conf(5)", c->path);
 	o.autotask = c->autotask;
 	o.cache_directory = cache_directory(cache, sizeof(cache));
-	r = rest_open(&o, ret, &err);
+	return rest_open(&o, ret, err);
+}
+
+enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret)
+{
+	struct error err = { "" };
+	int r;
+
+	if (!ctl_conf_needed(ctl))
+		return CTL_NO;
+	r = ctl_rest_quietly(ctl, PATIENCE_MS, ret, &err);
 	return r < 0 ? complain(rest_status(r), "%s", err.text) : CTL_OK;
 }

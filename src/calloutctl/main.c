@@ -45,6 +45,9 @@ static const struct {
 	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
 	[OPT_UDF] = { "udf", "", "user-defined fields" },
 	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
+	[OPT_REFETCH] = { "refetch", "", "ask Autotask for records as they are now, where no event is left" },
+	[OPT_DELETE] = { "delete", "", "remove rows from Autotask's error log once they are stored here" },
+	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 };
 
 #define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
@@ -98,6 +101,13 @@ static const struct command commands[] = {
 	  cmd_webhook_reactivate, "NAME is a webhook's title in the configuration; default: all that it wants active.\n" },
 	{ "webhook rotate-secret", "NAME", "give a webhook a new secret without losing a callout", 1, 1, OPTION(OPT_DRY_RUN),
 	  cmd_webhook_rotate, "The first secret becomes the second, so the configuration must list two, both as \"file:\".\n" },
+	{ "recover", "", "fetch what Autotask gave up delivering, and hand it to calloutd", 0, 0,
+	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SINCE) | OPTION(OPT_REFETCH) | OPTION(OPT_DELETE) | OPTION(OPT_DRY_RUN), cmd_recover,
+	  "Reads Autotask's error log. --refetch asks for the records of incomplete rows; with --since also for all that were\n"
+	  "modified since then, when the webhook was off. May be repeated: calloutd knows what it has had.\n" },
+	{ "guard", "", "see that webhooks are active, switch them on again, recover what was lost", 0, 0,
+	  OPTION(OPT_DRY_RUN) | OPTION(OPT_AT_MOST), cmd_guard,
+	  "Run by calloutd-guard.timer. Ends with 1 when something needs a person.\n" },
 };
 
 /* ---- saying things ---- */

@@ -42,7 +42,7 @@ enum option_id {
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
-	OPT_UDF, OPT_DRY_RUN,
+	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST,
 	OPT_COUNT_
 };
 
@@ -281,6 +281,8 @@ const struct conf_webhook *webhook_option(struct ctl *ctl);
 
 /* A client with the credentials of the section autotask; complains. rest_close() it. */
 enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret);
+/* The same without a word, waiting at most so long while Autotask is busy: 0 or rest_open()'s -errno, and a sentence. */
+int ctl_rest_quietly(struct ctl *ctl, int64_t patience_ms, struct rest **ret, struct error *err);
 /* What a call's -errno is as an exit status. */
 enum exit_status rest_status(int r);
 
@@ -308,5 +310,7 @@ enum exit_status cmd_webhook_apply(struct ctl *ctl);
 enum exit_status cmd_webhook_delete(struct ctl *ctl);
 enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
 enum exit_status cmd_webhook_rotate(struct ctl *ctl);
+enum exit_status cmd_recover(struct ctl *ctl);
+enum exit_status cmd_guard(struct ctl *ctl);
 
 #endif

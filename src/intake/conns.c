@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 #define GRACE_MS 500            /* at a stop: who has connected is about to send */
 #define IDLE_GRACE_MS 100       /* at a stop: so is who was answered just now */
 #define STOP_WHOLE_MS 2000      /* at a stop: who has begun shall come to an end; nobody is let in meanwhile */
+#define TAKING_MS 1000          /* an answer is a line of text: nobody needs longer to take it */
+#define GONE_MS 1000            /* libmicrohttpd has noticed by then that a client is gone, or never will */
 #define SWEEP_MIN_MS 50
 #define SWEEP_MAX_MS TALLY_LOG_WINDOW_MS
 
@@ -39,12 +42,24 @@ void conns_free(struct conns *c)
 	(void)pthread_mutex_destroy(&c->lock);
 }
 
-void conns_limits(struct conns *c, const struct conf *conf)
+/* What is left of the descriptors for connections; a quarter in any case, where there are very few. */
+static uint64_t files_for_connections(uint64_t files)
 {
+	uint64_t others = CONNS_ENDED_MAX + CONNS_FILES_BESIDE;
+
+	return files > others + files / 4 ? files - others : files / 4;
+}
+
+unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files)
+{
+	uint64_t most = files_for_connections(files);
+	unsigned max = conf->max_connections < most ? conf->max_connections : (unsigned)most;
+
 	(void)pthread_mutex_lock(&c->lock);
-	c->max = conf->max_connections;
+	c->max = max;
 	c->request_timeout_ms = conf->request_timeout_ms;
 	(void)pthread_mutex_unlock(&c->lock);
+	return max;
 }
 
 bool conns_room(struct conns *c)
@@ -65,6 +80,13 @@ bool conns_room(struct conns *c)
 	return room;
 }
 
+void conns_lost(struct conns *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->arriving -= c->arriving > 0;
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
 static void end(struct conn *conn)
 {
 	conn->ended = true;
@@ -72,21 +94,28 @@ static void end(struct conn *conn)
 	(void)shutdown(conn->fd, SHUT_RDWR);
 }
 
+/* It is with the journal, or the answer is being taken; who takes none for a while is as good as one who sends nothing. */
+static bool is_served(const struct conn *conn, int64_t now_ms)
+{
+	return conn->state == CONN_WORKING ||
+	       (conn->state == CONN_ANSWERING && now_ms - conn->since_ms <= TAKING_MS);
+}
+
 /*
- * Who has held a place longest without a whole request; else who has idled longest. Nobody's time
- * counts from before his accept: behind one that is accepted later there is none to prefer.
+ * Who has held a place longest without a whole request or without taking the answer; else who has
+ * idled longest. Nobody's time counts from before his accept: behind one that is accepted later there is none to prefer.
  */
 static struct conn *expendable(struct conns *c, const struct conn *except)
 {
 	struct conn *incomplete = NULL, *idle = NULL;
+	int64_t now_ms = clock_mono_ms();
 
 	for (struct conn *conn = c->oldest; conn; conn = conn->next) {
 		struct conn **best = conn->state == CONN_IDLE ? &idle : &incomplete;
 
 		if (incomplete && incomplete->since_ms <= conn->accepted_ms)
 			break;
-		if (conn->ended || conn == except || conn->state == CONN_WORKING ||
-		    conn->state == CONN_ANSWERING)
+		if (conn->ended || conn == except || is_served(conn, now_ms))
 			continue;
 		if (!*best || conn->since_ms < (*best)->since_ms)
 			*best = conn;
@@ -128,6 +157,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener,
 		c->oldest = conn;
 	c->newest = conn;
 	c->count++;
+	c->added++;
 	c->arriving -= c->arriving > 0;
 	make_room(c, conn);
 	wake = c->asleep;
@@ -236,6 +266,18 @@ static void notice_bytes(struct conn *conn, int64_t now_ms)
 	}
 }
 
+/*
+ * Will never send anything again. libmicrohttpd 0.9.75 does not notice when the end of the stream comes
+ * together with the request's last bytes, and would keep the connection.
+ */
+static bool is_gone(const struct conn *conn, int64_t now_ms)
+{
+	struct pollfd p = { .fd = conn->fd, .events = POLLRDHUP };
+
+	return conn->state == CONN_IDLE && now_ms - conn->since_ms >= GONE_MS && poll(&p, 1, 0) > 0 &&
+	       (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 int64_t conns_sweep(struct conns *c, int64_t now_ms)
 {
 	int64_t next_ms, result;
@@ -247,7 +289,7 @@ int64_t conns_sweep(struct conns *c, int64_t now_ms)
 		if (conn->ended)
 			continue;
 		notice_bytes(conn, now_ms);
-		if (deadline_ms(conn) <= now_ms) {
+		if (deadline_ms(conn) <= now_ms || is_gone(conn, now_ms)) {
 			end(conn);
 			if (conn->state != CONN_IDLE)
 				c->timed_out++;
@@ -316,11 +358,22 @@ struct conn *conns_sole_beginning(struct conns *c)
 	return count == 1 ? found : NULL;       /* only this thread could remove it */
 }
 
+/* Was let in, and libmicrohttpd's thread has not come to take it. (That it failed to, for lack of memory, looks the same.) */
+static bool is_left_standing(struct conns *c, int64_t now_ms, int64_t limit_ms)
+{
+	if (!c->arriving || c->standing != c->added) {
+		c->standing = c->added;
+		c->standing_since_ms = now_ms;
+	}
+	return c->arriving && now_ms - c->standing_since_ms > limit_ms;
+}
+
 bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms)
 {
-	bool turning = true;
+	bool turning;
 
 	(void)pthread_mutex_lock(&c->lock);
+	turning = !is_left_standing(c, now_ms, limit_ms);
 	for (struct conn *conn = c->oldest; turning && conn; conn = conn->next) {
 		int64_t since_ms = atomic_load_explicit(&conn->handler_since_ms, memory_order_relaxed);
 

@@ -2,6 +2,7 @@
 #include "intake/intake.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,7 +12,6 @@
 #include "base/log.h"
 #include "private.h"
 
-#define FILES_BESIDE 512        /* descriptors for everything that is no connection */
 #define POOL_EXTRA (8UL * 1024) /* beside the header: libmicrohttpd's own structures, the answer */
 #define STOP_STEP_NS 5000000L
 
@@ -28,18 +28,28 @@ struct view *intake_view(struct intake *in)
 /* ---- start ---- */
 
 /* A connection is a descriptor: the usual soft limit of 1024 would come before max-connections. */
-static void raise_files(unsigned connections)
+static uint64_t raise_files(unsigned connections)
 {
-	rlim_t wanted = (rlim_t)connections + FILES_BESIDE;
+	rlim_t wanted = (rlim_t)connections + CONNS_ENDED_MAX + CONNS_FILES_BESIDE;
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= wanted)
-		return;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return wanted;
+	if (files.rlim_cur >= wanted)
+		return files.rlim_cur;
 	files.rlim_cur = wanted < files.rlim_max ? wanted : files.rlim_max;
-	if (files.rlim_cur < wanted)
-		log_warn(NULL, "only %llu files may be open, max-connections = %u needs %llu: raise LimitNOFILE",
-			 (unsigned long long)files.rlim_cur, connections, (unsigned long long)wanted);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
+	return files.rlim_cur;
+}
+
+static void set_limits(struct intake *in, const struct conf *c)
+{
+	uint64_t files = raise_files(c->max_connections);
+	unsigned most = conns_limits(&in->conns, c, files);
+
+	if (most < c->max_connections)
+		log_warn(NULL, "only %" PRIu64 " files may be open, so there are at most %u connections at once, not max-connections = %u: "
+			 "raise LimitNOFILE", files, most, c->max_connections);
 }
 
 static void tell_expired(const struct intake *in)
@@ -78,16 +88,15 @@ static int build(struct intake *in, const struct intake_options *o, struct error
 			return r;
 		tell_expired(in);
 	}
-	conns_limits(&in->conns, c);
+	set_limits(in, c);
 	in->pool_bytes = 2 * c->max_header + POOL_EXTRA;
-	raise_files(c->max_connections);
 	r = listeners_open(in, o, err);
 	for (size_t i = 0; r == 0 && i < in->listener_count; i++)
 		r = listener_start(&in->listeners[i], err);
 	return r;
 }
 
-int intake_start(const struct intake_options *o, struct intake **ret, struct error *err)
+int intake_open(const struct intake_options *o, struct intake **ret, struct error *err)
 {
 	struct intake *in = calloc(1, sizeof(*in));
 	int r;
@@ -102,7 +111,6 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	(void)pthread_mutex_init(&in->lock, NULL);
 	(void)pthread_mutex_init(&in->stored_lock, NULL);
 	tallies_init(&in->tallies);
-	in->journal = o->journal;
 	in->stored = o->stored;
 	in->deactivated = o->deactivated;
 	in->arg = o->arg;
@@ -110,7 +118,6 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	r = in->clients ? build(in, o, err) : error_set(err, ENOMEM, "out of memory");
 	if (r < 0) {
 		for (size_t i = 0; i < in->listener_count; i++) {
-			listener_quiesce(&in->listeners[i]);
 			listener_stop(&in->listeners[i]);
 			if (in->listeners[i].passed)
 				in->listeners[i].fd = -1;       /* still whose it was */
@@ -120,6 +127,18 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	}
 	*ret = in;
 	return 0;
+}
+
+int intake_start(struct intake *in, struct journal *journal, struct error *err)
+{
+	struct door_socket sockets[LISTENERS_MAX];
+	int r;
+
+	for (size_t i = 0; i < in->listener_count; i++)
+		sockets[i] = listener_door(&in->listeners[i]);
+	in->journal = journal;
+	r = door_open(sockets, in->listener_count, &in->door);
+	return r == 0 ? 0 : error_set(err, -r, "cannot start accepting connections: %s", strerror(-r));
 }
 
 /* ---- reload ---- */
@@ -194,8 +213,7 @@ int intake_reload(struct intake *in, struct site *site, char *ret_note, size_t n
 		return r;
 	}
 	/* Nothing below can fail. */
-	conns_limits(&in->conns, c);
-	raise_files(c->max_connections);
+	set_limits(in, c);
 	(void)pthread_mutex_lock(&in->lock);
 	old = in->view;
 	in->view = fresh;
@@ -258,8 +276,9 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 		return NULL;
 	atomic_store(&in->stopping, true);
 	conns_stopping(&in->conns, clock_mono_ms());
+	in->door = door_close(in->door);
 	for (size_t i = 0; i < in->listener_count; i++)
-		listener_quiesce(&in->listeners[i]);
+		listener_close(&in->listeners[i]);
 	wait_until_quiet(in, until_ms);
 	if (!wait_until_resumed(in, until_ms)) {
 		/*

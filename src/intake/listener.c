@@ -1,4 +1,4 @@
-/* listener.c - listening sockets and the libmicrohttpd daemon of each. */
+/* listener.c - listening sockets, and for each the libmicrohttpd daemon that serves who comes in. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 
 #define SOCKET_MODE 0666        /* who may come is for the directory, and for the signature */
 #define MHD_CONNECTIONS (1U << 20)      /* no limit: ours counts over all listeners */
-#define ACCEPT_BATCH 4096       /* what is taken from a socket of ours that closes, at most */
+#define WAITING_MAX 4096        /* who is let in from a socket of ours that closes, at most */
 
 const char *listener_text(const struct listener *l, char *dst, size_t cap)
 {
@@ -114,16 +114,25 @@ int listeners_open(struct intake *in, const struct intake_options *o, struct err
 	return listeners_check_plain(in, c, err);
 }
 
-/* ---- libmicrohttpd's callbacks ---- */
+/* ---- who comes in ---- */
 
-static enum MHD_Result on_accept(void *cls, const struct sockaddr *peer, socklen_t len)
+/* On the door's thread. libmicrohttpd closes what it does not take. */
+static void enter(void *arg, int fd, const struct sockaddr *peer, socklen_t len)
 {
-	const struct listener *l = cls;
+	struct listener *l = arg;
 
-	(void)peer;
-	(void)len;
-	return conns_room(&l->in->conns) ? MHD_YES : MHD_NO;
+	if (!conns_room(&l->in->conns))
+		(void)close(fd);
+	else if (MHD_add_connection(l->daemon, fd, peer, len) != MHD_YES)
+		conns_lost(&l->in->conns);
 }
+
+struct door_socket listener_door(struct listener *l)
+{
+	return (struct door_socket){ .fd = l->fd, .arg = l, .enter = enter };
+}
+
+/* ---- libmicrohttpd's callbacks ---- */
 
 static void connection_started(struct listener *l, struct MHD_Connection *connection, void **context)
 {
@@ -177,12 +186,12 @@ static void on_log(void *cls, const char *fmt, va_list args)
 
 int listener_start(struct listener *l, struct error *err)
 {
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG |
+			 MHD_USE_NO_LISTEN_SOCKET;
 	unsigned threads = l->in->listener_count > 4 ? 1 : 2;
 	char text[ADDRESS_TEXT_LEN + 96];
 	struct MHD_OptionItem options[] = {
 		{ MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_log, l },
-		{ MHD_OPTION_LISTEN_SOCKET, l->fd, NULL },
 		{ MHD_OPTION_CONNECTION_LIMIT, MHD_CONNECTIONS, NULL },
 		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)l->in->pool_bytes, NULL },
 		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
@@ -204,40 +213,11 @@ int listener_start(struct listener *l, struct error *err)
 		tls[0].option = MHD_OPTION_END;
 	else
 		flags |= MHD_USE_TLS;
-	l->daemon = MHD_start_daemon(flags, 0, on_accept, l, endpoint_call, l, MHD_OPTION_ARRAY, options,
+	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, endpoint_call, l, MHD_OPTION_ARRAY, options,
 				     MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (!l->daemon)
 		return error_set(err, EIO, "cannot start answering on %s", listener_text(l, text, sizeof(text)));
 	return 0;
-}
-
-/* Connections that wait in a socket which is about to be closed would be reset: take them in. */
-static void take_waiting(struct listener *l)
-{
-	struct sockaddr_storage peer;
-
-	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-		if (fd < 0)
-			return;
-		(void)MHD_add_connection(l->daemon, fd, (struct sockaddr *)&peer, len);
-	}
-}
-
-void listener_quiesce(struct listener *l)
-{
-	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&l->address.sa;
-
-	if (l->fd < 0 || !l->daemon)
-		return;
-	if (!l->passed && l->address.sa.ss_family == AF_UNIX)
-		(void)unlink(un->sun_path);
-	(void)MHD_quiesce_daemon(l->daemon);
-	if (!l->passed)
-		take_waiting(l);
-	(void)close(TAKE_FD(l->fd));
 }
 
 void listener_stop(struct listener *l)
@@ -249,14 +229,20 @@ void listener_stop(struct listener *l)
 
 void listener_close(struct listener *l)
 {
-	if (l->fd >= 0)
-		(void)close(TAKE_FD(l->fd));
+	const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&l->address.sa;
+	struct door_socket waiting = listener_door(l);
+
+	if (l->fd < 0)
+		return;
+	if (!l->passed && l->address.sa.ss_family == AF_UNIX)
+		(void)unlink(un->sun_path);
+	/* Who waits in a socket of ours would be reset with it; in one that was passed the next daemon finds them. */
+	if (!l->passed && l->daemon)
+		door_let_in(&waiting, WAITING_MAX);
+	(void)close(TAKE_FD(l->fd));
 }
 
-/*
- * libmicrohttpd tells nothing about its threads, and a heartbeat would wake them for nothing.
- * But a thread that turns takes a waiting connection at once.
- */
+/* A heartbeat would wake the door for nothing. But a door that turns takes who waits at once. */
 bool listener_stuck(struct listener *l, int64_t now_ms, int64_t limit_ms)
 {
 	struct pollfd waits = { .fd = l->fd, .events = POLLIN };

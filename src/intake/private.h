@@ -3,7 +3,7 @@
  *
  *   intake.c    the room as others see it: start, reload, stop, what it knows
  *   view.c      one configuration as requests see it, swapped at a reload
- *   listener.c  listening sockets and the libmicrohttpd daemon of each
+ *   listener.c  listening sockets, and the libmicrohttpd daemon that serves each one's connections
  *   conns.c     every open connection, its deadline, and who must go first
  *   endpoint.c  a request's life
  *   malformed.c answers where libmicrohttpd's own would be wrong
@@ -31,6 +31,7 @@
 
 #include "base/buf.h"
 #include "base/conf.h"
+#include "base/door.h"
 #include "base/error.h"
 #include "callout/callout.h"
 #include "callout/signature.h"
@@ -94,6 +95,7 @@ void clients_leave(struct clients *c, const char *client);
 
 /* ---- conns.c ---- */
 
+#define CONNS_FILES_BESIDE 256  /* descriptors for everything that is no connection */
 #define CONNS_ENDED_MAX 256     /* shut down, beyond max-connections: descriptors until libmicrohttpd closes them */
 
 enum conn_state {
@@ -126,22 +128,28 @@ struct conns {
 	pthread_mutex_t lock;
 	struct conn *oldest, *newest;
 	unsigned count, ended;
-	unsigned max;                   /* of the configuration in force */
+	unsigned max;                   /* of the configuration in force, as far as the descriptors go */
 	int64_t request_timeout_ms;
 	int64_t whole_by_ms;            /* at a stop: what is not whole by then is ended; else INT64_MAX */
 	bool asleep;                    /* nobody will sweep until wake_fd fires */
 	int wake_fd;
 	unsigned arriving;              /* let in, and not in the list yet */
 	int64_t arrived_ms;             /* when the last one was let in */
+	uint64_t added;                 /* how many came into the list, ever */
+	uint64_t standing;              /* conns_turning(): `added` when it last looked, */
+	int64_t standing_since_ms;      /* and since when it is that */
 	uint64_t evicted, timed_out, refused;
 	_Atomic uint64_t accepts;       /* attempts, for intake_alive() */
 };
 
 int conns_init(struct conns *c);
 void conns_free(struct conns *c);
-void conns_limits(struct conns *c, const struct conf *conf);
+/* files: how many descriptors the process may have. How many connections there may be at once. */
+unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files);
 /* Is there room at all? Counts the attempt. */
 bool conns_room(struct conns *c);
+/* One that had room did not come. */
+void conns_lost(struct conns *c);
 /* A new connection. NULL: no memory. */
 struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session);
 void conns_remove(struct conn *conn);
@@ -156,7 +164,7 @@ void conns_stopping(struct conns *c, int64_t now_ms);
 bool conns_quiet(struct conns *c, int64_t now_ms);
 /* The one connection of the calling thread whose request's header is being read; NULL: none, or not the only one. */
 struct conn *conns_sole_beginning(struct conns *c);
-/* No call of ours has been running for longer than limit_ms. */
+/* No call of ours has been running for longer than limit_ms, and nobody let in has waited so long to be read. */
 bool conns_turning(struct conns *c, int64_t now_ms, int64_t limit_ms);
 
 /* ---- view.c ---- */
@@ -194,10 +202,11 @@ int listeners_open(struct intake *in, const struct intake_options *o, struct err
 /* Plain HTTP on an address that is not loopback, without leave to do so? */
 int listeners_check_plain(const struct intake *in, const struct conf *c, struct error *err);
 int listener_start(struct listener *l, struct error *err);
-/* Take no more connections; those that wait in a socket of our own are taken first. */
-void listener_quiesce(struct listener *l);
-void listener_stop(struct listener *l);
+/* How connections come in; after listener_start(). */
+struct door_socket listener_door(struct listener *l);
+/* Closes the socket; no door may be using it. While the daemon runs, those that wait in a socket of our own are served first. */
 void listener_close(struct listener *l);
+void listener_stop(struct listener *l);
 /* Connections wait, and none has been accepted for limit_ms. */
 bool listener_stuck(struct listener *l, int64_t now_ms, int64_t limit_ms);
 const char *listener_text(const struct listener *l, char *dst, size_t cap);
@@ -301,7 +310,7 @@ void endpoint_end(void *cls, struct MHD_Connection *connection, void **context,
 
 /* ---- intake.c ---- */
 
-#define LISTENERS_MAX 64
+#define LISTENERS_MAX DOOR_SOCKETS_MAX
 
 struct intake {
 	pthread_mutex_t lock;           /* view, journal, accepts_seen, waiting_since_ms */
@@ -316,6 +325,7 @@ struct intake {
 	struct clients *clients;
 	struct conns conns;
 	struct listener listeners[LISTENERS_MAX];
+	struct door *door;              /* NULL: not open */
 	size_t listener_count;
 	bool adopted;                   /* sockets were passed: `listen` is not used */
 	size_t pool_bytes;              /* memory per connection, as libmicrohttpd was started */

@@ -51,6 +51,38 @@ request() { # BODY: the whole of a signed request
 		"$HOOK" "$(sign "$1")" "$(size "$1")" "$(cat "$1")"
 }
 
+@test "few descriptors: fewer connections, and they are shared out as ever" {
+	conf_usual
+	# The hard limit, too: the daemon cannot raise it.
+	ulimit -n 1024
+	start_daemon
+	grep -q 'only 1024 files may be open, so there are at most 512 connections at once, not max-connections = 1024' "$T/log"
+	crowd 800 hold $'POST /x HTTP/1.1\r\nHost'
+	answered 3
+	disperse
+}
+
+@test "an end of stream that comes together with the request's last bytes" {
+	conf_usual
+	start_daemon
+	python3 - "$PORT" 3>&- <<-'EOF_PYTHON'
+		import socket, sys, time
+		held = []
+		for _ in range(100):
+		    s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=30)
+		    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+		    s.send(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
+		    s.shutdown(socket.SHUT_WR)
+		    held.append(s)
+		start = time.monotonic()
+		for s in held:
+		    while s.recv(4096):
+		        pass
+		assert time.monotonic() - start < 15
+	EOF_PYTHON
+	poll 1 no_connections
+}
+
 @test "2,000 half-open connections; clients that drip; clients that vanish at every stage" {
 	conf_usual
 	start_daemon

@@ -57,7 +57,7 @@ static const char everything[] =
 	"  runner = \"other\" log-output = \"none\"\n"
 	"}\n"
 	"autotask { username = \"u@example.net\" secret = \"file:/s\" integration-code = \"credential:c\"\n"
-	"  zone-information = \"https://x/v1.0/zoneInformation\" ca-file = \"/etc/ssl/ours.pem\" }\n";
+	"  zone-information = \"https://x/v1.0/zoneInformation\" ca-file = \"/etc/ssl/ours.pem\" sequence-gaps = true }\n";
 
 static char home[PATH_MAX - 64];
 

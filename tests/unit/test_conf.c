@@ -220,6 +220,7 @@ static void every_setting_arrives(void **state)
 	assert_string_equal(c->autotask->integration_code, "credential:c");
 	assert_string_equal(c->autotask->zone_information, "https://x/v1.0/zoneInformation");
 	assert_string_equal(c->autotask->ca_file, "/etc/ssl/ours.pem");
+	assert_true(c->autotask->sequence_gaps);
 	conf_free(c);
 }
 
@@ -496,7 +497,7 @@ static void settings_are_listed(void **state)
 		{ "webhook", "path", "name", 4 },
 		{ "subscribe", "entity", "owner", 11 },
 		{ "handler", "webhooks", "log-output", 14 },
-		{ "autotask", "username", "ca-file", 5 },
+		{ "autotask", "username", "sequence-gaps", 6 },
 	};
 
 	(void)state;

@@ -138,6 +138,7 @@ static void same_conf(const struct conf *a, const struct conf *b)
 	same_text(a->autotask->integration_code, b->autotask->integration_code);
 	same_text(a->autotask->zone_information, b->autotask->zone_information);
 	same_text(a->autotask->ca_file, b->autotask->ca_file);
+	assert_int_equal(a->autotask->sequence_gaps, b->autotask->sequence_gaps);
 }
 
 /* ---- printing ---- */

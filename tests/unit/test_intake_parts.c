@@ -107,7 +107,7 @@ static int conns_setup(void **state)
 	(void)state;
 	memset(&conns, 0, sizeof(conns));
 	assert_int_equal(conns_init(&conns), 0);
-	conns_limits(&conns, &conf);
+	(void)conns_limits(&conns, &conf, 1U << 20);
 	return 0;
 }
 
@@ -181,6 +181,50 @@ static void each_state_has_its_deadline(void **state)
 	}
 }
 
+static void connections_leave_descriptors_for_the_rest(void **state)
+{
+	static const struct {
+		unsigned wanted, files, most;
+	} rows[] = {
+		{ 1024, 65536, 1024 }, { 1024, 1536, 1024 }, { 1024, 1535, 1023 }, { 1024, 1024, 512 },
+		{ 400, 1024, 400 }, { 1024, 512, 128 }, { 1024, 100, 25 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct conf conf = { .max_connections = rows[i].wanted };
+
+		if (conns_limits(&conns, &conf, rows[i].files) != rows[i].most || conns.max != rows[i].most)
+			fail_msg("%u of %u files: %u", rows[i].wanted, rows[i].files, conns.max);
+	}
+}
+
+/* The end of a stream that libmicrohttpd did not see; while a request is read or answered it is none of the sweep's. */
+static void who_is_gone_is_let_go(void **state)
+{
+	static const struct {
+		enum conn_state state;
+		bool ended;
+	} rows[] = { { CONN_READING, false }, { CONN_WORKING, false }, { CONN_ANSWERING, false }, { CONN_IDLE, true } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int other;
+		struct conn *conn = add(&other);
+
+		conn_enter(conn, rows[i].state);
+		(void)conns_sweep(&conns, conn->since_ms + 1000);
+		assert_false(conn->ended);              /* it is still there */
+		assert_int_equal(shutdown(other, SHUT_WR), 0);
+		(void)conns_sweep(&conns, conn->since_ms + 999);
+		assert_false(conn->ended);
+		(void)conns_sweep(&conns, conn->since_ms + 1000);
+		assert_int_equal(conn->ended, rows[i].ended);
+		drop(conn, other);
+	}
+	assert_int_equal(conns.timed_out, 0);
+}
+
 /* A first request counts from the accept on: a new line of it does not buy time. */
 static void reading_does_not_extend_a_first_request(void **state)
 {
@@ -221,8 +265,8 @@ static void the_sweep_asks_to_be_woken(void **state)
 
 static void what_goes_first(void **state)
 {
-	struct conn *list[81];
-	int others[81];
+	struct conn *list[82];
+	int others[82];
 
 	(void)state;
 	for (size_t i = 0; i < 80; i++) {
@@ -233,11 +277,18 @@ static void what_goes_first(void **state)
 	list[1]->state = CONN_ANSWERING;
 	list[2]->state = CONN_IDLE;
 	assert_int_equal(conns.evicted, 0);
+	list[1]->since_ms = clock_mono_ms();
 	list[80] = add(&others[80]);
 	assert_int_equal(conns.evicted, 1);
 	assert_false(is_shut(others[0]) || is_shut(others[1]) || is_shut(others[2]));
 	assert_true(is_shut(others[3]));
-	for (size_t i = 0; i < 81; i++)
+	/* Who does not take the answer goes like one who does not send. */
+	list[1]->since_ms -= 60000;
+	list[81] = add(&others[81]);
+	assert_int_equal(conns.evicted, 2);
+	assert_true(is_shut(others[1]));
+	assert_false(is_shut(others[4]));
+	for (size_t i = 0; i < 82; i++)
 		drop(list[i], others[i]);
 }
 
@@ -252,6 +303,27 @@ static void a_hung_call_is_noticed(void **state)
 	assert_true(conns_turning(&conns, 1100, 100));
 	assert_false(conns_turning(&conns, 1101, 100));
 	atomic_store(&conn->handler_since_ms, 0);
+	assert_true(conns_turning(&conns, 9999, 100));
+	drop(conn, other);
+}
+
+/* Somebody was let in, and libmicrohttpd's thread does not take him. */
+static void threads_that_do_not_read_are_noticed(void **state)
+{
+	int other;
+	struct conn *conn;
+
+	(void)state;
+	assert_true(conns_turning(&conns, 1000, 100));
+	assert_true(conns_room(&conns));
+	assert_true(conns_turning(&conns, 1000, 100));
+	assert_true(conns_turning(&conns, 1100, 100));
+	assert_false(conns_turning(&conns, 1101, 100));
+	conn = add(&other);     /* another one was taken: it turns */
+	assert_true(conns_turning(&conns, 1102, 100));
+	assert_false(conns_turning(&conns, 1203, 100));
+	conns_lost(&conns);
+	assert_true(conns_turning(&conns, 1204, 100));
 	assert_true(conns_turning(&conns, 9999, 100));
 	drop(conn, other);
 }
@@ -328,6 +400,9 @@ int main(void)
 		CONNS(the_sweep_asks_to_be_woken),
 		CONNS(what_goes_first),
 		CONNS(a_hung_call_is_noticed),
+		CONNS(threads_that_do_not_read_are_noticed),
+		CONNS(connections_leave_descriptors_for_the_rest),
+		CONNS(who_is_gone_is_let_go),
 		cmocka_unit_test(threads_that_do_not_accept_are_noticed),
 		CONNS(quiet_is_when_nobody_is_about_to_send),
 	};

@@ -1,4 +1,4 @@
-/* test_admin_writer.c - JSON as written: digits, escapes, bytes that are not UTF-8, brackets, limits. */
+/* test_writer.c - JSON as written: digits, escapes, bytes that are not UTF-8, brackets, limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
