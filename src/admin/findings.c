@@ -108,9 +108,9 @@ static int take_text(char **ret, size_t max, const struct json_value *v, struct 
 static int take_name(char to[static CONF_NAME_MAX + 1], const struct json_value *v, struct error *err)
 {
 	AUTO(free) char *text = NULL;
-	int r = take_text(&text, CONF_NAME_MAX + 1, v, err);
+	int r = take_text(&text, CONF_NAME_MAX + 4, v, err);    /* too long also when cut at a character */
 
-	if (r < 0)
+	if (r < 0 || !text)
 		return r;
 	if (!*text || strlen(text) > CONF_NAME_MAX)
 		return error_set(err, EINVAL, "must be a text of 1 to %d bytes", CONF_NAME_MAX);
@@ -250,9 +250,9 @@ static int each(struct findings *f, const struct json_value *array,
 static int report_ended(void *into, const struct json_value *v, struct error *err)
 {
 	AUTO(free) char *text = NULL;
-	int r = take_text(&text, CLOCK_TEXT_LEN, v, err);
+	int r = take_text(&text, 2 * CLOCK_TEXT_LEN, v, err);
 
-	if (r < 0)
+	if (r < 0 || !text)
 		return r;
 	if (clock_parse(text, strlen(text), &((struct findings *)into)->ended_ms) < 0)
 		return error_set(err, EINVAL, "must be a moment like \"2025-09-15T14:57:50Z\"");

@@ -326,6 +326,12 @@ static int judge_good(const struct failed *f, struct verdict *ret, struct error 
 			 f->host, f->reply->status, aftermath(f));
 }
 
+/* Surely not executed. A gateway (502 and above) says nothing about what is behind it. */
+static bool is_refusal(long status)
+{
+	return status >= 300 && status <= 500;
+}
+
 static int judge_answer(const struct failed *f, struct verdict *ret, struct error *err)
 {
 	struct meaning m;
@@ -334,7 +340,7 @@ static int judge_answer(const struct failed *f, struct verdict *ret, struct erro
 		return judge_good(f, ret, err);
 	m = meaning_of(f);
 	ret->busy = m.busy;
-	ret->unexecuted = f->reply->status <= 500;        /* a gateway says nothing about what is behind it */
+	ret->unexecuted = is_refusal(f->reply->status);
 	return refuse(f, &m, err);
 }
 

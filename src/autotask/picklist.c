@@ -155,12 +155,12 @@ static size_t nearest(const struct picklist *p, const char *name, const struct p
 	char asked[NEAREST_LONGEST + 1], known[NEAREST_LONGEST + 1];
 	size_t len = plain(name, asked);
 
-	for (size_t i = 0; i < p->count; i++) {
+	for (size_t i = 0; len && i < p->count; i++) {
 		size_t d, at;
 
 		(void)plain(p->items[i].name, known);
 		d = strstr(known, asked) ? 1 : nearest_strangeness(known, asked, len);
-		if (!p->items[i].active || d > len / 2 + 1)
+		if (!p->items[i].active || d > (len + 1) / 2)
 			continue;
 		for (at = count; at && d < far[at - 1]; at--) {
 			if (at < NEAREST_SHOWN) {

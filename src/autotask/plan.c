@@ -133,7 +133,7 @@ static unsigned changed(const struct wanted *w, const struct remote_webhook *now
 
 	for (unsigned p = 0; p < PROPERTY_COUNT_; p++) {
 		struct value a = wanted_value(w, p), b = present_value(now, p);
-		bool same = properties[p].kind == VALUE_TEXT ? strcmp(a.text, b.text) == 0 : a.number == b.number;
+		bool same = a.text && b.text ? strcmp(a.text, b.text) == 0 : a.number == b.number;
 
 		if (!same && p != PROPERTY_URL && (p != PROPERTY_ACTIVE || !a.number))
 			mask |= PROPERTY(p);
@@ -340,8 +340,8 @@ static void note_left_alone(struct planning *g, enum child_kind child)
 	const struct remote_children *list = &g->p->children[child];
 
 	if (!g->w->children[child].count && list->count)
-		note(g, "Autotask has %zu %s%s; they are left alone, since %s nothing.", list->count, child_rows[child].words,
-		     list->count == 1 ? "" : "s", settings[child]);
+		note(g, "Autotask has %zu %s%s left alone, since %s nothing.", list->count, child_rows[child].words,
+		     list->count == 1 ? "; it is" : "s; they are", settings[child]);
 }
 
 static void note_state(struct planning *g)

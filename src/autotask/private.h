@@ -74,7 +74,7 @@ enum busy { BUSY_NOT, BUSY_THREADS, BUSY_HOUR };
 
 struct verdict {
 	int result;                     /* 0 or rest.h's -errno */
-	enum busy busy;                 /* surely not executed; to be sent again later */
+	enum busy busy;                 /* to be sent again later, if that is safe */
 	bool moved;                     /* may have gone to the wrong zone */
 	bool unexecuted;                /* surely has changed nothing */
 	struct json_value root;         /* of a good answer; .at is NULL if it is empty */

@@ -221,7 +221,7 @@ static bool broke(const struct reply *reply)
 /* What each attempt may be followed by: a wait, the new zone (once), the same again (once). */
 static int perform(struct rest *r, const struct call *c, struct rest_answer *answer, struct error *err)
 {
-	bool moved = false, repeated = false;
+	bool moved = false, repeated = false, safe;
 	unsigned waits = 0;
 
 	for (;;) {
@@ -231,9 +231,10 @@ static int perform(struct rest *r, const struct call *c, struct rest_answer *ans
 
 		if (result == 0)
 			return 0;
-		if (v.busy != BUSY_NOT && wait_for_autotask(r, &v, &reply, waits++))
+		safe = c->reads || v.unexecuted;
+		if (safe && v.busy != BUSY_NOT && wait_for_autotask(r, &v, &reply, waits++))
 			continue;
-		if (!moved && v.moved && (c->reads || v.unexecuted) && is_elsewhere_now(r)) {
+		if (safe && v.moved && !moved && is_elsewhere_now(r)) {
 			moved = true;
 			continue;
 		}

@@ -176,9 +176,14 @@ static void put_request(struct transport *t, const struct call *c, const char *u
 	(void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, c->method);
 }
 
+static bool is_plain(const char *url)
+{
+	return strncasecmp(url, "http:", 5) == 0;
+}
+
 static void put_limits(const struct transport *t, const char *url)
 {
-	bool plain = strncasecmp(url, "http:", 5) == 0;
+	bool plain = is_plain(url);
 	CURL *curl = t->curl;
 
 	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
@@ -244,12 +249,34 @@ static void note_answer(CURL *curl, struct reply *ret)
 	ret->retry_after_ms = retry_after > 0 && retry_after < 86400 ? (int64_t)retry_after * 1000 : 0;
 }
 
+static void put_words(struct reply *ret, const char *words)
+{
+	size_t len;
+
+	(void)snprintf(ret->words, sizeof(ret->words), "%s", words);
+	for (len = strlen(ret->words); len && ret->words[len - 1] == ' '; len--)
+		ret->words[len - 1] = '\0';
+}
+
+/*
+ * Whether some of the request itself left. What was said to a proxy before counts as well for libcurl, so with TLS
+ * the handshake must be over; a kept connection's is, and only reads go over one.
+ */
+static bool was_sent(CURL *curl, const struct call *c, const char *url)
+{
+	curl_off_t handshake = 0;
+	long bytes = 0;
+
+	(void)curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &bytes);
+	(void)curl_easy_getinfo(curl, CURLINFO_APPCONNECT_TIME_T, &handshake);
+	return bytes > 0 && (c->reads || is_plain(url) || handshake > 0);
+}
+
 void transport_run(struct transport *t, const struct call *c, const char *url, struct reply *ret)
 {
 	struct sink sink = { .body = ret->body };
 	char words[CURL_ERROR_SIZE] = "";
 	struct sigaction before;
-	long request_bytes = 0;
 	CURLcode code;
 
 	buf_clear(ret->body);
@@ -262,10 +289,9 @@ void transport_run(struct transport *t, const struct call *c, const char *url, s
 	ignore_broken_pipes(&before);
 	code = curl_easy_perform(t->curl);
 	(void)sigaction(SIGPIPE, &before, NULL);
-	(void)curl_easy_getinfo(t->curl, CURLINFO_REQUEST_SIZE, &request_bytes);
-	ret->sent = request_bytes > 0;
+	ret->sent = was_sent(t->curl, c, url);
 	ret->trouble = trouble_of(code, &sink, ret->sent, words);
-	(void)snprintf(ret->words, sizeof(ret->words), "%s", *words ? words : curl_easy_strerror(code));
+	put_words(ret, *words ? words : curl_easy_strerror(code));
 	note_answer(t->curl, ret);
 	(void)curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, NULL);
 }

@@ -201,7 +201,7 @@ static int look_up_and_keep(struct zone *z, const struct zone_place *p, struct e
 	AUTO(free) char *url = NULL;
 	int r = look_up(p, &url, err);
 
-	if (r < 0)
+	if (!url)
 		return r;
 	if (take_zone(z, url, clock_mono_ms()) < 0)
 		return error_set(err, ENOMEM, "out of memory");

@@ -112,11 +112,10 @@ static const char *const steps[] = {
 	"ALTER TABLE handled ADD COLUMN sequence INTEGER;"
 	"ALTER TABLE handled ADD COLUMN time_ms INTEGER;"
 	"ALTER TABLE handled ADD COLUMN plain_ms INTEGER;"
-	"UPDATE handled SET sequence = n.sequence, time_ms = n.time_ms, plain_ms = n.plain_ms FROM ("
-	"SELECT d.handler, e.record, max(e.sequence) AS sequence, max(" MS_OF("e.time") ") AS time_ms,"
-	" max(CASE WHEN e.sequence IS NULL THEN " MS_OF("e.time") " END) AS plain_ms"
-	" FROM delivery d JOIN event e ON e.id = d.event WHERE d.state = 4 GROUP BY d.handler, e.record) n"
-	" WHERE handled.handler = n.handler AND handled.record = n.record;",
+	/* All came as callouts until then, in order: the newest one accepted is the newest. */
+	"UPDATE handled SET sequence = e.sequence, time_ms = " MS_OF("e.time") ","
+	" plain_ms = CASE WHEN e.sequence IS NULL THEN " MS_OF("e.time") " END"
+	" FROM event e WHERE e.id = handled.event;",
 };
 _Static_assert(ARRAY_LEN(steps) == STORE_SCHEMA - 1, "every older version needs a way here");
 _Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the steps say so");

@@ -57,6 +57,9 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	block 'Two commands' 1 | follow "$SOURCE" >"$M/demo"
 	grep -q 'worked at attempt 2' "$M/demo"
 	grep -q '^   .*greet done in' "$M/demo"
+	grep -q '^   15 live' "$M/demo"
+	grep -q '^   30 recovered' "$M/demo"
+	grep -q '45 contacts handled, 45 times in all' "$M/demo"
 	grep -q '^Done; everything' "$M/demo"
 	never inside sh -c 'ls -d /tmp/calloutd-demo.*'
 }

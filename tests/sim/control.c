@@ -29,7 +29,7 @@ static void fail(struct sim *sim, const struct request *req, struct reply *ret)
 	double times = cJSON_HasObjectItem(req->body, "times") ? number_of(req->body, "times") : 1;
 
 	if (!shape_by_name(text_of(req->body, "shape"), &shape) || times < 0 || times > 1e6) {
-		fail_with(sim, ret, 400, "a failure is {\"shape\":\"none|strings|objects|unauthorized|busy|html|garbage|slow\","
+		fail_with(sim, ret, 400, "a failure is {\"shape\":\"none|strings|objects|unauthorized|busy|html|garbage|slow|lost\","
 			"\"times\":1,\"path\":\"\"}");
 		return;
 	}

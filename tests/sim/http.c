@@ -12,7 +12,7 @@
 
 enum { THREADS_PER_ENDPOINT = 3, MAX_BODY = 1 << 20, HOUR_MS = 3600000, SLOW_MS = 5000 };
 
-static const char *const shape_names[] = { "none", "strings", "objects", "unauthorized", "busy", "html", "garbage", "slow" };
+static const char *const shape_names[] = { "none", "strings", "objects", "unauthorized", "busy", "html", "garbage", "slow", "lost" };
 
 bool shape_by_name(const char *name, enum shape *ret)
 {
@@ -60,10 +60,15 @@ void fail_with(struct sim *sim, struct reply *ret, unsigned status, const char *
 	put_error(ret, status, sim->opt.errors, line);
 }
 
-/* True when a failure was asked for and ret holds it. "slow" only takes its time. */
+static bool is_write(const struct request *req)
+{
+	return strcmp(req->method, "GET") != 0 && !strcasestr(req->path, "/query");
+}
+
+/* True when a failure was asked for and ret holds it. "slow" only takes its time, "lost" does what is asked and says nothing. */
 static bool injected(struct sim *sim, const struct request *req, struct reply *ret, double *ret_wait_ms)
 {
-	if (!sim->fail_times || !strcasestr(req->path, sim->fail_path))
+	if (!sim->fail_times || !strcasestr(req->path, sim->fail_path) || (sim->fail == SHAPE_LOST && !is_write(req)))
 		return false;
 	sim->fail_times--;
 	switch (sim->fail) {
@@ -71,9 +76,10 @@ static bool injected(struct sim *sim, const struct request *req, struct reply *r
 	case SHAPE_OBJECTS: put_error(ret, 500, sim->fail, "A failure that was asked for."); return true;
 	case SHAPE_UNAUTHORIZED: put_error(ret, 401, SHAPE_STRINGS, "Unauthorized."); return true;
 	case SHAPE_BUSY: put_error(ret, 429, SHAPE_STRINGS, "Itgenatr005: too many threads."); return true;
-	case SHAPE_HTML: *ret = (struct reply){ 502, NULL, "<html><body>Bad Gateway</body></html>" }; return true;
-	case SHAPE_GARBAGE: *ret = (struct reply){ 200, NULL, "{\"item\":" }; return true;
+	case SHAPE_HTML: *ret = (struct reply){ 502, NULL, "<html><body>Bad Gateway</body></html>", false }; return true;
+	case SHAPE_GARBAGE: *ret = (struct reply){ 200, NULL, "{\"item\":", false }; return true;
 	case SHAPE_SLOW: *ret_wait_ms += SLOW_MS; return false;
+	case SHAPE_LOST: ret->lost = true; return false;
 	default: return false;
 	}
 }
@@ -214,7 +220,7 @@ static enum MHD_Result finish(struct sim *sim, struct MHD_Connection *c, const c
 	enum MHD_Result result;
 
 	answer(sim, c, &req, &reply);
-	result = send_reply(c, &reply);
+	result = reply.lost ? MHD_NO : send_reply(c, &reply);
 	cJSON_Delete(reply.body);
 	return result;
 }
@@ -256,8 +262,12 @@ struct MHD_Daemon *http_start(struct sim *sim)
 		0, NULL, NULL, on_request, sim, MHD_OPTION_SOCK_ADDR, &here, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
 		MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_CONNECTION_TIMEOUT, 60U, MHD_OPTION_END);
 
-	if (daemon)
+	/* Calls may come already; they read it under the lock. */
+	if (daemon) {
+		pthread_mutex_lock(&sim->lock);
 		sim->opt.port = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+		pthread_mutex_unlock(&sim->lock);
+	}
 	return daemon;
 }
 

@@ -13,7 +13,7 @@ static inline void drop_json(cJSON **json) { cJSON_Delete(*json); }
 #define AUTO_JSON __attribute__((cleanup(drop_json))) cJSON *
 
 enum shape {
-	SHAPE_NONE, SHAPE_STRINGS, SHAPE_OBJECTS, SHAPE_UNAUTHORIZED, SHAPE_BUSY, SHAPE_HTML, SHAPE_GARBAGE, SHAPE_SLOW,
+	SHAPE_NONE, SHAPE_STRINGS, SHAPE_OBJECTS, SHAPE_UNAUTHORIZED, SHAPE_BUSY, SHAPE_HTML, SHAPE_GARBAGE, SHAPE_SLOW, SHAPE_LOST,
 };
 
 /* Where an attempt to deliver is broken off. */
@@ -85,6 +85,7 @@ struct reply {
 	unsigned status;
 	cJSON *body;
 	const char *raw;        /* instead of body */
+	bool lost;              /* done, but the connection is closed instead of an answer */
 };
 
 enum kind { KIND_WEBHOOK, KIND_FIELD, KIND_UDF, KIND_EXCLUDED, KIND_RECORD, KIND_ERROR };

@@ -71,6 +71,10 @@ static inline void world_point_to(struct world *w, const char *base)
 
 static inline void world_begin(struct world *w)
 {
+	static const char *const proxies[] = { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY" };
+
+	for (size_t i = 0; i < ARRAY_LEN(proxies); i++)
+		(void)unsetenv(proxies[i]);
 	*w = (struct world){ .waits = 0 };
 	(void)snprintf(w->directory, sizeof(w->directory), "/tmp/calloutd-test.XXXXXX");
 	assert_non_null(mkdtemp(w->directory));
@@ -96,6 +100,7 @@ static inline void stop_process(struct world *w)
 	(void)kill(w->process, SIGTERM);
 	assert_int_equal(waitpid(w->process, &status, 0), w->process);
 	w->process = 0;
+	assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGTERM : WEXITSTATUS(status) == 0);
 }
 
 static inline int drop_file(const char *path, const struct stat *st, int type, struct FTW *at)

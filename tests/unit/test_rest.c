@@ -76,14 +76,13 @@ static void a_missing_secret_is_said(void **state)
 	assert_said(&s->w, "cannot read secret");
 }
 
-/* Sanitizers that look into the process themselves are the exception, see rest.c. */
 static void no_core_dump_shows_the_secrets(void **state)
 {
 	struct script *s = *state;
 	struct rlimit limit;
 
 	PLAY(s, ZONE);
-	AUTO(rest) struct rest *r = opened(&s->w);
+	rest_close(opened(&s->w));
 	assert_int_equal(prctl(PR_GET_DUMPABLE), 0);
 	assert_int_equal(getrlimit(RLIMIT_CORE, &limit), 0);
 	assert_int_equal(limit.rlim_max, 0);
@@ -136,12 +135,11 @@ static const struct {
 	{ SILENCE, -ECONNREFUSED, { "no answer from http://127.0.0.1:", "in time", "whether it was done is unknown" } },
 };
 
-/* Each client comes from the file that the first one wrote. */
 static void every_failure_is_one_sentence(void **state)
 {
-	struct script *s = *state;
-
+	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+		struct script *s;
 		void *own = NULL;
 		int64_t id = -1;
 		int result;
@@ -183,6 +181,7 @@ static void the_vendors_words_are_tamed(void **state)
 	assert_null(strstr(s->w.err.text, "\xc2\x9b"));
 	assert_said(&s->w, "\xc3\xa9\" (HTTP 500)");
 	assert_true(strlen(s->w.err.text) < 320);
+	played(s, 2);
 }
 
 /* A search is customers' data. */
@@ -225,6 +224,36 @@ static void no_name_is_found(void **state)
 	assert_int_equal(rest_open(&s->w.options, &r, &s->w.err), -ECONNREFUSED);
 	assert_said(&s->w, "zoneInformation: https://zone.invalid cannot be found");
 	assert_said(&s->w, "check the network and DNS");
+}
+
+/* A proxy of the environment is told the host and nothing else; what it refuses was not sent. */
+static void a_proxy_sees_no_credentials(void **state)
+{
+	struct script *s = *state;
+
+	PLAY(s, JSON("{\"url\":\"https://zone.invalid/\"}"), "HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n");
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(setenv("https_proxy", s->w.base, 1), 0);
+	assert_int_equal(rest_post(r, "TicketWebhooks", HOOK_BODY, NULL, &s->w.err), -ECONNREFUSED);
+	assert_int_equal(unsetenv("https_proxy"), 0);
+	assert_said(&s->w, "POST TicketWebhooks: no connection to https://zone.invalid (");
+	played(s, 2);
+	assert_memory_equal(s->requests[1], "CONNECT zone.invalid:443 HTTP/1.1\r\n", 35);
+	assert_null(strstr(s->requests[1], SECRET));
+	assert_null(strstr(s->requests[1], USER));
+}
+
+/* Plain http is for loopback, and no proxy is asked for it. */
+static void loopback_needs_no_proxy(void **state)
+{
+	struct script *s = *state;
+
+	PLAY(s, ZONE, JSON("{}"));
+	assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(rest_patch(r, "TicketWebhooks", "{}", &s->w.err), 0);
+	assert_int_equal(unsetenv("http_proxy"), 0);
+	played(s, 2);
 }
 
 /* ---- repeating ---- */
@@ -279,6 +308,24 @@ static void a_busy_autotask_is_waited_for(void **state)
 	assert_int_equal(rest_patch(r, "TicketWebhooks", "{}", &s->w.err), 0);
 	assert_int_equal(s->w.waits, 2);
 	assert_string_equal(s->w.why, "the requests that Autotask allows in an hour are spent");
+	played(s, 4);
+}
+
+/* What a gateway says about being busy is no promise that a write was not executed. */
+static void a_busy_gateway_gets_no_second_write(void **state)
+{
+	struct script *s = *state;
+	struct rest_answer keep = REST_ANSWER_INIT;
+
+	s->w.options.patience_ms = 60000;
+	PLAY(s, ZONE, ANSWER("503 X", "text/plain", "too many requests per hour"), ANSWER("503 X", "text/plain", "too many requests per hour"),
+	     JSON("{}"));
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(rest_patch(r, "TicketWebhooks", "{}", &s->w.err), -EAGAIN);
+	assert_int_equal(s->w.waits, 0);
+	assert_int_equal(rest_get(r, "Tickets/1", &keep, &s->w.err), 0);
+	assert_int_equal(s->w.waits, 1);
+	rest_answer_free(&keep);
 	played(s, 4);
 }
 
@@ -394,10 +441,13 @@ int main(void)
 		TEST(a_search_is_not_repeated),
 		TEST(nobody_listens),
 		TEST(no_name_is_found),
+		TEST(a_proxy_sees_no_credentials),
+		TEST(loopback_needs_no_proxy),
 		TEST(a_get_is_repeated_once_when_cut),
 		TEST(a_write_is_never_repeated),
 		TEST(a_write_has_a_connection_of_its_own),
 		TEST(a_busy_autotask_is_waited_for),
+		TEST(a_busy_gateway_gets_no_second_write),
 		TEST(patience_has_an_end),
 		TEST(pages_are_turned_within_the_host_only),
 		TEST(pages_that_go_round_are_noticed),

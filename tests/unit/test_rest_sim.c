@@ -83,7 +83,7 @@ static void a_webhooks_whole_life(void **state)
 	AUTO(free) char *name = rest_text(&item, "NAME");
 	AUTO(free) char *number = rest_text(&item, "id");
 	assert_string_equal(name, "n");
-	assert_int_equal(atoll(number), id);
+	assert_int_equal(strtoll(number, NULL, 10), id);
 	assert_int_equal(rest_number(&item, "id"), id);
 	assert_true(rest_true(&item, "isActive"));
 	assert_false(rest_true(&item, "isReady"));
@@ -182,6 +182,107 @@ static void the_quota_is_read(void **state)
 	assert_int_equal(limit, 77);
 }
 
+/* ---- what the simulator refuses ---- */
+
+static void fails(struct world *w, int result, int expected, const char *words)
+{
+	if (result != expected)
+		print_error("%s\n", w->err.text);
+	assert_int_equal(result, expected);
+	assert_said(w, words);
+}
+
+static void unknown_users_and_wrong_credentials(void **state)
+{
+	struct world *w = *state;
+	struct rest *none = NULL;
+	int64_t used, limit;
+	char code[100];
+
+	put_file(w->directory, "right", "something else\n");
+	(void)snprintf(code, sizeof(code), "%s/right", w->directory);
+	start(w, "--code-file", code);
+	AUTO(rest) struct rest *r = opened(w);
+	fails(w, rest_quota(r, &used, &limit, &w->err), -EACCES, "check username, secret and integration-code in autotask { }");
+	(void)snprintf(w->user, sizeof(w->user), "nobody@example.com");
+	fails(w, rest_open(&w->options, &none, &w->err), -EACCES, "no zone for the API user \"nobody@example.com\"");
+}
+
+static void refusals_say_what_to_do(void **state)
+{
+	struct world *w = *state;
+
+	start(w, "--max-webhooks", "2");
+	AUTO(rest) struct rest *r = opened(w);
+	fails(w, rest_post(r, "TicketWebhooks", HOOK(NAME_50 "1", "x"), NULL, &w->err), -EINVAL, "a webhook's name may have 50 characters");
+	assert_int_equal(rest_post(r, "TicketWebhooks", HOOK(NAME_50, "x"), NULL, &w->err), 0);
+	fails(w, rest_post(r, "TicketWebhooks", HOOK("n", "x"), NULL, &w->err), -EEXIST, "every webhook needs a URL of its own");
+	assert_int_equal(rest_post(r, "CompanyWebhooks", HOOK("n", "x"), NULL, &w->err), 0);
+	fails(w, rest_post(r, "ContactWebhooks", HOOK("n", "y"), NULL, &w->err), -EACCES, "a maximum of at least 1");
+	fails(w, rest_patch(r, "TicketWebhooks", "{\"id\":99}", &w->err), -ENOENT, "PATCH TicketWebhooks: Autotask says");
+	fails(w, rest_post(r, "TicketWebhooks/1/Fields", "{\"fieldID\":1}", NULL, &w->err), -EINVAL, "POST TicketWebhooks/1/Fields: ");
+	fails(w, rest_delete(r, "Nothing/1", &w->err), -ENOENT, "DELETE Nothing/1");
+}
+
+static void a_level_that_forbids_webhooks(void **state)
+{
+	struct world *w = *state;
+
+	start(w, "--max-webhooks", "0");
+	AUTO(rest) struct rest *r = opened(w);
+	fails(w, rest_post(r, "TicketWebhooks", HOOK("n", "x"), NULL, &w->err), -EACCES, "\"Can create WebHooks\"");
+}
+
+static void every_shape_of_failure(void **state)
+{
+	static const struct {
+		const char *shape;
+		int result;
+		const char *words;
+	} rows[] = {
+		{ "strings", -EINVAL, "says \"A failure that was asked for.\" (HTTP 500)" },
+		{ "objects", -EINVAL, "says \"A failure that was asked for.\" (HTTP 500)" },
+		{ "unauthorized", -EACCES, "check username" },
+		{ "busy", -EAGAIN, "3 calls at once" },
+		{ "html", -EPROTO, "HTTP 502 and a page for people" },
+		{ "garbage", -EPROTO, "HTTP 200 and broken JSON" },
+		{ "slow", -ECONNREFUSED, "in time" },
+	};
+	struct world *w = *state;
+	struct rest_answer keep = REST_ANSWER_INIT;
+	char body[128];
+
+	w->options.whole_ms = 1000;
+	start(w, NULL, NULL);
+	AUTO(rest) struct rest *r = opened(w);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		(void)snprintf(body, sizeof(body), "{\"shape\":\"%s\",\"times\":1,\"path\":\"Threshold\"}", rows[i].shape);
+		simulate(w, r, "fail", body);
+		fails(w, rest_get(r, "ThresholdInformation", &keep, &w->err), rows[i].result, rows[i].words);
+		assert_said(w, "GET ThresholdInformation: ");
+	}
+	rest_answer_free(&keep);
+}
+
+/* Busy five times, then the hour of 20 requests is spent: an hour is 1.8 s here. */
+static void limits_are_waited_for(void **state)
+{
+	struct world *w = *state;
+	int64_t used, limit;
+
+	w->options.patience_ms = 20000;
+	start_simulator(w, (const char *const[]){ "--hourly-limit", "20", "--clock-factor", "2000", NULL });
+	AUTO(rest) struct rest *r = opened(w);
+	simulate(w, r, "fail", "{\"shape\":\"busy\",\"times\":5,\"path\":\"Threshold\"}");
+	assert_int_equal(rest_quota(r, &used, &limit, &w->err), 0);
+	assert_int_equal(w->waits, 5);
+	assert_string_equal(w->why, "Autotask is busy with other calls");
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(rest_quota(r, &used, &limit, &w->err), 0);
+	assert_true(w->waits > 5);
+	assert_string_equal(w->why, "the requests that Autotask allows in an hour are spent");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +291,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_query_turns_every_page, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_long_query_is_posted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_quota_is_read, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(unknown_users_and_wrong_credentials, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refusals_say_what_to_do, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_level_that_forbids_webhooks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(every_shape_of_failure, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(limits_are_waited_for, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
