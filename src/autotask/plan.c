@@ -133,7 +133,7 @@ static unsigned changed(const struct wanted *w, const struct remote_webhook *now
 
 	for (unsigned p = 0; p < PROPERTY_COUNT_; p++) {
 		struct value a = wanted_value(w, p), b = present_value(now, p);
-		bool same = properties[p].kind == VALUE_TEXT ? strcmp(a.text, b.text) == 0 : a.number == b.number;
+		bool same = a.text && b.text ? strcmp(a.text, b.text) == 0 : a.number == b.number;
 
 		if (!same && p != PROPERTY_URL && (p != PROPERTY_ACTIVE || !a.number))
 			mask |= PROPERTY(p);

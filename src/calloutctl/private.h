@@ -86,7 +86,7 @@ enum exit_status complain(enum exit_status status, const char *fmt, ...)
 enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-void *need(void *p);            /* ends the program on NULL */
+void *need(void *p) __attribute__((returns_nonnull));   /* ends the program on NULL */
 void need_room(int r);          /* likewise when a buffer could not grow */
 
 /* A positive 64-bit number, all of the text. */

@@ -55,7 +55,7 @@ enum exit_status choose_webhooks(struct ctl *ctl, struct chosen *ret)
 
 	if (!c)
 		return CTL_NO;
-	ret->items = need(calloc(c->webhook_count + (size_t)ctl->arg_count + 1, sizeof(*ret->items)));
+	ret->items = need(calloc(c->webhook_count + (size_t)ctl->arg_count + 1, sizeof(struct conf_webhook *)));
 	for (int i = 0; i < ctl->arg_count; i++) {
 		ret->items[ret->count] = titled(c, ctl->args[i]);
 		if (!ret->items[ret->count++])
@@ -140,6 +140,11 @@ char *shown(const char *text)
 	need_room(buf_append(&out, "", 0));
 	text_escape(&out, text, strlen(text));
 	return buf_take(&out, &len);
+}
+
+char *label_text(const struct remote_webhook *w)
+{
+	return text_printf("%s/%" PRId64, w->kind->entity, w->id);
 }
 
 char *events_text(const struct remote_webhook *w)
@@ -281,7 +286,7 @@ static void print_list(struct ctl *ctl, const struct conf *c, const struct remot
 		const struct conf_webhook *ours = webhook_whose(c, w);
 		bool orphaned = webhook_orphaned(c, w);
 
-		table_add(&t, text_printf("%s/%" PRId64, w->kind->entity, w->id), PAINT_NONE);
+		table_add(&t, label_text(w), PAINT_NONE);
 		table_add(&t, shown(w->name), PAINT_NONE);
 		table_add(&t, text_printf("%s", w->active ? "yes" : "no"), w->active || !ours ? PAINT_NONE : PAINT_BAD);
 		table_add(&t, text_printf("%s", w->ready ? "yes" : "no"), w->ready || !ours ? PAINT_NONE : PAINT_BAD);
@@ -366,10 +371,10 @@ static void print_shown(const struct conf *c, const struct present *p)
 	const struct remote_webhook *w = &p->webhook;
 	const struct conf_webhook *ours = webhook_whose(c, w);
 	AUTO(free) char *events = events_text(w);
+	AUTO(free) char *label = label_text(w);
 	char text[32];
 
-	(void)snprintf(text, sizeof(text), "%s/%" PRId64, w->kind->entity, w->id);
-	print_row("webhook", text);
+	print_row("webhook", label);
 	print_row("whose", ours ? ours->title : webhook_orphaned(c, w) ? "orphaned" : "other");
 	print_row("name", w->name);
 	print_row("isActive", yes_no(w->active));

@@ -36,6 +36,8 @@ static inline void auto_chosen(struct chosen *c)
 /* The one webhook at Autotask that the argument (NAME or ENTITY/ID) means; complains. */
 enum exit_status find_remote(const struct sides *s, const char *which, struct remote_webhook *ret);
 
+/* "Ticket/12". free(). */
+char *label_text(const struct remote_webhook *w);
 /* "create, update, delete". free(). */
 char *events_text(const struct remote_webhook *w);
 /* A text of Autotask's for people. free(). */

@@ -21,6 +21,7 @@ static const char *whose_text(const struct conf *c, const struct remote_webhook 
 /* A question before it goes; without a terminal only --yes answers it. */
 static enum exit_status confirm(struct ctl *ctl, const struct conf *c, const struct remote_webhook *w)
 {
+	AUTO(free) char *label = label_text(w);
 	AUTO(free) char *name = shown(w->name);
 	AUTO(free) char *url = shown(w->url);
 	char answer[16] = "";
@@ -29,8 +30,7 @@ static enum exit_status confirm(struct ctl *ctl, const struct conf *c, const str
 		return CTL_OK;
 	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
 		return misused(ctl, "this deletes a webhook at Autotask: say --yes where nobody can be asked");
-	fprintf(stderr, "Delete %s/%" PRId64 " \"%s\" (%s; %s) at Autotask? [y/N] ", w->kind->entity, w->id, name, url,
-		whose_text(c, w));
+	fprintf(stderr, "Delete %s \"%s\" (%s; %s) at Autotask? [y/N] ", label, name, url, whose_text(c, w));
 	if (!fgets(answer, sizeof(answer), stdin) || (*answer != 'y' && *answer != 'Y'))
 		return complain(CTL_NO, "nothing was deleted");
 	return CTL_OK;
@@ -56,10 +56,11 @@ static int delete_remote(const struct sides *s, const struct remote_webhook *w, 
 static void tell_deleted(const struct ctl *ctl, const struct conf *c, const struct remote_webhook *w)
 {
 	AUTO(writer) struct writer out = WRITER_INIT(TEXT_MAX);
+	AUTO(free) char *label = label_text(w);
 	bool dry = ctl->option[OPT_DRY_RUN];
 
 	if (!ctl->option[OPT_JSON]) {
-		printf(dry ? "would delete %s/%" PRId64 "\n" : "%s/%" PRId64 " is deleted\n", w->kind->entity, w->id);
+		printf(dry ? "would delete %s\n" : "%s is deleted\n", label);
 		return;
 	}
 	writer_object(&out, NULL);
@@ -120,6 +121,7 @@ static enum exit_status reactivate(struct ctl *ctl, const struct sides *s, const
 static void tell_reactivated(const struct ctl *ctl, const struct conf *c, const struct conf_webhook *w,
 			     const struct remote_webhook *now, bool changed, struct writer *out)
 {
+	AUTO(free) char *label = label_text(now);
 	bool dry = ctl->option[OPT_DRY_RUN];
 
 	writer_object(out, NULL);
@@ -129,12 +131,12 @@ static void tell_reactivated(const struct ctl *ctl, const struct conf *c, const 
 	if (ctl->option[OPT_JSON])
 		return;
 	if (!changed)
-		printf("%s: %s/%" PRId64 " is active and ready already\n", w->title, now->kind->entity, now->id);
+		printf("%s: %s is active and ready already\n", w->title, label);
 	else if (dry)
-		printf("%s: would switch on %s/%" PRId64 "\n", w->title, now->kind->entity, now->id);
+		printf("%s: would switch on %s\n", w->title, label);
 	else
-		printf("%s: %s/%" PRId64 " is switched on, active and ready. What happened meanwhile was not called out: "
-		       "calloutctl recover fetches it.\n", w->title, now->kind->entity, now->id);
+		printf("%s: %s is switched on, active and ready. What happened meanwhile was not called out: "
+		       "calloutctl recover fetches it.\n", w->title, label);
 }
 
 static enum exit_status reactivate_all(struct ctl *ctl, const struct sides *s, const struct chosen *chosen,

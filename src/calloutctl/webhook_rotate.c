@@ -32,8 +32,6 @@
 
 #define NEW_SECRET_LEN WEBHOOK_SECRET_MAX
 
-AUTO_DEFINE(secret, struct secret *, secret_free)
-
 struct rotation {
 	struct ctl *ctl;
 	struct sides *sides;
@@ -77,27 +75,32 @@ static char *resolved(const char *path)
 	return full ? full : need(strdup(path));
 }
 
-static enum exit_status two_files(struct rotation *r)
+/* Complains. */
+static bool two_files(struct rotation *r)
 {
 	const struct conf_list *secrets = &r->w->secrets;
 	const char *first = file_of(secrets->items[0]);
 	const char *second = secrets->count > 1 ? file_of(secrets->items[1]) : NULL;
 
-	if (!first)
-		return complain(CTL_NO, "%s: webhook \"%s\": its first secret is not a \"file:\", so it cannot be replaced here; "
-				"write secrets = { \"file:/etc/calloutd/secrets/%s\", \"file:/etc/calloutd/secrets/%s.old\" }, "
-				"then calloutctl reload", r->w->where, r->w->title, r->w->title, r->w->title);
-	if (!second)
-		return complain(CTL_NO, "%s: webhook \"%s\": the old secret needs a place while Autotask may still sign with it: "
-				"write secrets = { \"file:%s\", \"file:%s.old\" }, and run it again; the second file is made then",
-				r->w->where, r->w->title, first, first);
+	if (!first) {
+		(void)complain(CTL_NO, "%s: webhook \"%s\": its first secret is not a \"file:\", so it cannot be replaced here; "
+			       "write secrets = { \"file:/etc/calloutd/secrets/%s\", \"file:/etc/calloutd/secrets/%s.old\" }, "
+			       "then calloutctl reload", r->w->where, r->w->title, r->w->title, r->w->title);
+		return false;
+	}
+	if (!second) {
+		(void)complain(CTL_NO, "%s: webhook \"%s\": the old secret needs a place while Autotask may still sign with it: "
+			       "write secrets = { \"file:%s\", \"file:%s.old\" }, and run it again; the second file is made then",
+			       r->w->where, r->w->title, first, first);
+		return false;
+	}
 	r->first = resolved(first);
 	r->second = resolved(second);
 	r->pending = text_printf("%s.next", r->first);
-	if (strcmp(r->first, r->second) == 0)
-		return complain(CTL_NO, "%s: webhook \"%s\": both of its secrets are the same file %s", r->w->where, r->w->title,
-				r->first);
-	return CTL_OK;
+	if (strcmp(r->first, r->second) != 0)
+		return true;
+	(void)complain(CTL_NO, "%s: webhook \"%s\": both of its secrets are the same file %s", r->w->where, r->w->title, r->first);
+	return false;
 }
 
 static bool uses(const struct conf_webhook *w, const char *file)
@@ -285,13 +288,17 @@ static const struct {
 /* Everything that can be wrong is found before anything is changed. */
 static enum exit_status prepare(struct rotation *r)
 {
-	static enum exit_status (*const checks[])(struct rotation *r) = { two_files, lock_files, read_files, same_configuration };
-	enum exit_status status = CTL_OK;
+	enum exit_status status;
 
-	for (size_t i = 0; status == CTL_OK && i < ARRAY_LEN(checks); i++)
-		status = checks[i](r);
+	if (!two_files(r))
+		return CTL_NO;
+	status = not_shared(r);
 	if (status == CTL_OK)
-		status = not_shared(r);
+		status = lock_files(r);
+	if (status == CTL_OK)
+		status = read_files(r);
+	if (status == CTL_OK)
+		status = same_configuration(r);
 	if (status == CTL_OK)
 		status = sides_open(r->ctl, r->sides);
 	return status != CTL_OK ? status : find_remote(r->sides, r->w->title, &r->remote);
@@ -316,12 +323,13 @@ static enum exit_status run_steps(struct rotation *r)
 static void tell(const struct rotation *r, enum exit_status status)
 {
 	AUTO(writer) struct writer out = WRITER_INIT(TEXT_MAX);
+	AUTO(free) char *label = label_text(&r->remote);
 	bool dry = r->ctl->option[OPT_DRY_RUN];
 
 	if (!r->ctl->option[OPT_JSON]) {
 		if (status == CTL_OK && !dry)
-			printf("%s: %s/%" PRId64 " signs with the new secret; the old one is accepted until the next rotation\n",
-			       r->w->title, r->remote.kind->entity, r->remote.id);
+			printf("%s: %s signs with the new secret; the old one is accepted until the next rotation\n",
+			       r->w->title, label);
 		return;
 	}
 	writer_object(&out, NULL);

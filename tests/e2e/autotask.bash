@@ -26,7 +26,8 @@ start_autotask() {
 stop_autotask() {
 	local pid=$SIMPID
 	SIMPID=
-	[ -z "$pid" ] || { kill -TERM "$pid" && wait "$pid" || true; }
+	[ -n "$pid" ] || return 0
+	kill -TERM "$pid" && { wait "$pid" || true; }
 }
 
 # control PATH [JSON]: the simulator's own side; prints the answer.
@@ -40,7 +41,7 @@ api() {
 conf_autotask() {
 	cat <<-EOF
 		autotask {
-		    username = "${1:-api@example.com}"
+		    username = "api@example.com"
 		    secret = "file:$T/api-secret"
 		    integration-code = "file:$T/api-code"
 		    zone-information = "$SIM/atservicesrest/v1.0/zoneInformation"

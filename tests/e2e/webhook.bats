@@ -47,6 +47,37 @@ hook() {
 		deactivationUrl: "https://elsewhere.example.net/off", secretKey: $s, sendThresholdExceededNotification: false}'
 }
 
+# ---- command line ----
+
+@test "every command has --help, refuses what it does not know, and is completed" {
+	conf_tickets
+	fails 2 webhook; says "'webhook' and what? fields, list, show, plan, apply, delete, reactivate, rotate-secret"
+	fails 2 webhook nonsense; says "there is no command 'webhook nonsense'; there are: fields"
+	fails 2 webhook --yes
+	mapfile -t all < <(ctl webhook --help | sed -nE 's/^  webhook ([a-z-]+)  .*/\1/p')
+	[ "${#all[@]}" = 8 ]
+	for command in "${all[@]}"; do
+		ctl webhook "$command" --help | grep -q "^usage: calloutctl webhook $command"
+		# Options go anywhere.
+		ctl --help webhook "$command" | grep -q "^usage: calloutctl webhook $command"
+		fails 2 webhook "$command" --nonsense; says usage:
+		fails 2 webhook "$command" --limit 3; says "'webhook $command' has no option --limit"
+		words=$(completed 4 webhook "$command" -- | sort -u)
+		want=$({ ctl webhook "$command" --help; ctl --help; } | sed -n 's/^  \(--[a-z-]*\).*/\1/p' | sort -u)
+		[ "$words" = "$want" ] || { echo "$command: $words instead of $want"; return 1; }
+	done
+	[ "$(completed 3 webhook '' | grep -v '^-')" = "$(printf '%s\n' "${all[@]}")" ]
+	fails 2 webhook list tickets
+	fails 2 webhook rotate-secret
+	fails 2 webhook delete
+}
+# completed COLUMN WORD...: what the shell would offer for the last word.
+completed() {
+	# shellcheck disable=SC2016
+	bash -c 'source "$1"; COMP_CWORD=$(($2 - 1)); COMP_WORDS=(calloutctl "${@:3}"); _calloutctl; printf "%s\n" "${COMPREPLY[@]}"' \
+		- "$ROOT/contrib/completion/calloutctl.bash" "$@"
+}
+
 # ---- looking ----
 
 @test "fields: names and ids, of user-defined ones too, by a pattern" {
