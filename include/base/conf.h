@@ -139,6 +139,8 @@ struct conf {
 
 /* Read path and the *.conf files of conf.d beside it (sorted by name). *ret_conf is the caller's. */
 int conf_load(const char *path, struct conf **ret_conf, struct error *err);
+/* Only which files those are, whatever is in them: path and files are set, nothing else. */
+int conf_find(const char *path, struct conf **ret_conf, struct error *err);
 struct conf *conf_free(struct conf *c);
 AUTO_DEFINE(conf, struct conf *, conf_free)
 

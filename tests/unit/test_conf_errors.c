@@ -79,6 +79,8 @@ static void texts_and_comments(void **state)
 		{ "${HOME} = 1", 1, "environment variables are not expanded" },
 		{ "keep = \"\\\\${HOME}\"", 1, "environment variables are not expanded" },
 		{ "keep = \"\\d\"", 1, "a backslash before 'd' means nothing" },
+		{ "keep = \"\\\t\"", 1, "a backslash before '?' means nothing" },
+		{ "keep = \"\\\r\n\"", 1, "a backslash before '?' means nothing" },
 		{ "keep = \"\\\xc3\xa9\"", 1, "means nothing" },
 		{ "keep = \"\\0\"", 1, "NUL" },
 		{ "keep = \"\\000\"", 1, "NUL" },

@@ -143,18 +143,6 @@ static void same_conf(const struct conf *a, const struct conf *b)
 
 /* ---- printing ---- */
 
-static char *printed(const struct conf *c)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-
-	assert_non_null(f);
-	assert_int_equal(conf_print(c, f), 0);
-	assert_int_equal(fclose(f), 0);
-	return text;
-}
-
 /* Print it, read that, compare, print that, compare. Frees it. */
 static void survives(struct conf *c)
 {
