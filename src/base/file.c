@@ -98,12 +98,18 @@ struct rights {
 static int write_aside(const char *aside, const struct rights *rights, const void *data, size_t len)
 {
 	AUTO(fd) int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r;
+	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	/* In this order: a change of owner may take bits of the mode away. */
-	r = fchown(fd, rights->owner, rights->group) < 0 || fchmod(fd, rights->mode) < 0 ? -errno : 0;
+	/*
+	 * In this order: a change of owner may take bits of the mode away. Not called in vain: our units'
+	 * system-call filters refuse it.
+	 */
+	if (rights->owner != (uid_t)-1 && fchown(fd, rights->owner, rights->group) < 0)
+		r = -errno;
+	if (r == 0 && fchmod(fd, rights->mode) < 0)
+		r = -errno;
 	if (r == 0)
 		r = file_write(fd, data, len);
 	if (r == 0 && fsync(fd) < 0)

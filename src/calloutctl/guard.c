@@ -118,6 +118,7 @@ static void begin_look(struct guard *g)
 	findings_free(&g->findings);
 	memset(g->seen, 0, sizeof(g->seen));
 	g->full = false;
+	g->notice_ms = 0;
 	g->started_ms = clock_now_ms();
 	g->recovery = (struct recovery){ .ctl = g->ctl, .conf = g->conf, .dry_run = g->dry_run, .refetch = true,
 					 .progress = isatty(STDERR_FILENO), .say = on_say, .arg = g };

@@ -122,11 +122,13 @@ struct guard {
 	struct findings findings;
 	struct recovery recovery;
 	int64_t started_ms;
+	int64_t notice_ms;      /* when the newest unverified notice of deactivation came; 0: none since the last look */
 	bool able;              /* the daemon can store callouts */
 	bool full;              /* the error log is read from its first row */
 	struct {
 		int64_t notice;         /* the newest unverified notice of deactivation; 0: none */
 		bool noticed;           /* any notice */
+		int64_t noticed_ms;     /* the first one's arrival */
 		bool active, ready, known;
 		bool was_off;           /* and this look found out */
 	} seen[CONF_WEBHOOKS_MAX];      /* by index of conf->webhooks */
@@ -150,7 +152,7 @@ enum exit_status guard_recover(struct guard *g, struct error *err);
 enum exit_status guard_notices(struct guard *g, struct error *err);
 /* How many events in a row fail, and which numbers never came. */
 enum exit_status guard_sequences(struct guard *g, struct error *err);
-/* Is there a notice that this look has not looked into? */
+/* May there be a notice that this look has not looked into? */
 bool guard_noticed_again(struct guard *g);
 /* When the webhook's newest event arrived; 0: none is known. */
 int64_t guard_newest(struct guard *g, const struct conf_webhook *w);

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "guard.h"
 
+#define COALESCED_MS (60 * 1000)
+
 /* ---- notices ---- */
 
 static const struct conf_webhook *webhook_named(const struct guard *g, const struct json_value *event)
@@ -23,9 +25,13 @@ static int on_notice(void *arg, const struct json_value *event)
 	g->state.notice = member_number(event, "event");
 	if (!w)
 		return 0;
+	if (!g->seen[guard_index(g, w)].noticed)
+		g->seen[guard_index(g, w)].noticed_ms = member_ms(event, "received");
 	g->seen[guard_index(g, w)].noticed = true;
-	if (!member_true(event, "verified"))
+	if (!member_true(event, "verified")) {
 		g->seen[guard_index(g, w)].notice = g->state.notice;
+		g->notice_ms = member_ms(event, "received");
+	}
 	return 0;
 }
 
@@ -50,11 +56,17 @@ static int on_any(void *arg, const struct json_value *event)
 	return 1;
 }
 
+/*
+ * Behind an unverified notice calloutd stores no other for a minute: a stranger's may hide a true one,
+ * that came while we looked, or after.
+ */
 bool guard_noticed_again(struct guard *g)
 {
 	const struct received_question q = { .kind = "deactivated", .after = g->state.notice, .since_ms = g->started_ms };
 	bool any = false;
 
+	if (g->notice_ms && g->notice_ms > g->started_ms - COALESCED_MS)
+		return true;
 	return received_each(g->ctl, &q, on_any, &any, NULL) == CTL_OK && any;
 }
 

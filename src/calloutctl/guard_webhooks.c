@@ -129,8 +129,11 @@ static enum exit_status found_inactive(struct guard *g, const struct conf_webhoo
 		return CTL_OK;
 	}
 	g->seen[guard_index(g, w)].was_off = true;
+	/* What failed before the notice came is in the error log. */
 	if (!known->off_since_ms)
 		known->off_since_ms = known->active_ms ? known->active_ms : guard_newest(g, w);
+	if (!known->off_since_ms)
+		known->off_since_ms = g->seen[guard_index(g, w)].noticed_ms;
 	if (!g->able)
 		finding(&g->findings, w, FINDING_ERROR, "is inactive, and was left so: calloutd could not store what would come");
 	else if (guard_reactivations(known, g->started_ms) >= GUARD_REACTIVATIONS)

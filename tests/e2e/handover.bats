@@ -234,7 +234,7 @@ release() { [ "$(api "/v1/handlers/$1/release" -d '{}')" = 200 ]; }
 	[ "$(wc -l <"$T/out/log")" = 25 ]
 }
 
-@test "answered means stored: SIGKILL between the answer and the run; a client that goes away" {
+@test "answered means stored: SIGKILL between the answer and the run" {
 	telling_handler record
 	conf_usual
 	start_daemon
@@ -246,12 +246,62 @@ release() { [ "$(api "/v1/handlers/$1/release" -d '{}')" = 200 ]; }
 	release record
 	poll 5 settled 1
 	[ "$(cat "$T/out/record.log")" = '1 recovered 0 1 2 1' ]
-	# The whole request, and nobody who waits for the answer.
-	file=$(body 2 Update 3)
-	{ printf 'POST /v1/webhooks/tickets/events?source=recovered HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n' "$(stat -c %s "$file")"
-		cat "$file"; } | timeout 5 curl -s --unix-socket "$ADMIN" --max-time 5 telnet://localhost -m 0.3 >/dev/null || true
-	poll 5 settled 2
-	ran record '2 recovered 0 2 3 1'
+}
+
+# Another program holds the database: what is to be written waits, for 2 s at most.
+lock_store() {
+	rm -f "$T/lock"; mkfifo "$T/lock"
+	sqlite3 "$T/state/calloutd.db" <"$T/lock" >"$T/locked" 3>&- &
+	LOCKER=$!
+	exec {LOCK}>"$T/lock"
+	echo "BEGIN IMMEDIATE; SELECT 'locked';" >&"$LOCK"
+	poll 5 grep -q locked "$T/locked"
+}
+# Its end is the transaction's.
+unlock_store() {
+	exec {LOCK}>&-
+	wait "$LOCKER"
+}
+# hand_behind FILE: in the background; the answer goes to $T/behind, then its status.
+hand_behind() {
+	curl -sv -w ' %{http_code}' --max-time 20 --unix-socket "$ADMIN" --data-binary "@$1" \
+		"http://x/v1/webhooks/tickets/events?source=recovered" >"$T/behind" 2>"$T/said" 3>&- {LOCK}>&- &
+	BEHIND=$!
+	poll 5 waits_for_the_store
+}
+# It was sent (curl tells the head once head and small body are), and the daemon's thread has answered another one since.
+waits_for_the_store() { grep -q '^> POST' "$T/said" && api /health >/dev/null; }
+
+@test "a client that goes away takes nothing with it; a store that is locked is 503; so is a stop" {
+	conf_usual
+	start_daemon
+	lock_store
+	hand_behind "$(body 1)"
+	kill "$BEHIND"; wait "$BEHIND" || true
+	unlock_store
+	poll 5 lines 1
+	newest 1
+
+	lock_store
+	[ "$(hand "$(body 2)")" = 503 ]; refused 'not stored'
+	unlock_store
+	newest 1
+
+	# Stopped while it waits: whatever the answer, handing it over again makes it one event.
+	file=$(body 3)
+	lock_store
+	hand_behind "$file"
+	kill -TERM "$DAEMON"
+	wait "$BEHIND"
+	grep -Eq 'stopping|not stored' "$T/behind"
+	grep -q '503$' "$T/behind"
+	unlock_store
+	wait "$DAEMON"; DAEMON=
+	start_daemon
+	[ "$(hand "$file")" = 200 ]
+	poll 5 lines 2
+	shown 2 '.record == "Ticket/3"'
+	newest 2
 }
 
 @test "a registration is stored, compared at once, after a restart and after a reload; another Guid is accepted and warned of" {

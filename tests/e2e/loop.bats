@@ -130,11 +130,13 @@ kill_tool() {
 	kill -KILL "$pid" 2>/dev/null || true
 	wait "$pid" 2>/dev/null || true
 }
-# kill_at_random COMMAND...
+# kill_at_random COMMAND...: within 0.4 s, sooner more often than later.
 kill_at_random() {
+	local wait
+	printf -v wait '0.%03d' $((RANDOM % (RANDOM % 400 + 1)))
 	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@" >>"$T/tool.log" 2>&1 3>&- </dev/null &
 	TOOL=$!
-	read -rt "0.0$((RANDOM % 10))" <> <(:) || true
+	read -rt "$wait" <> <(:) || true
 	kill_tool
 }
 # killed_tool COMMAND...: at a random moment; then again, to its end.
@@ -184,14 +186,15 @@ outage_long() {
 	killed_tool recover --since "$since" --refetch
 }
 
-# schedule: one outage a line for each chunk; of 40, every kind is among them, in random order.
+# schedule: one outage a line for each chunk, in random order, a long one at the end; of 40, every kind is among them.
 schedule() {
 	local i kinds=(daemon_killed daemon_killed daemon_killed daemon_killed daemon_killed daemon_killed runner_killed runner_killed
 		runner_killed daemon_stopped half half unread unread unread flaky flaky flaky rest rest recover_killed recover_killed
-		guard_killed guard_killed apply_killed both_killed both_killed long long)
-	for ((i = 0; i < (CHUNKS > 40 ? CHUNKS : 40); i++)); do
-		echo "$RANDOM ${kinds[i]:-none}"
-	done | sort -n | cut -d ' ' -f 2 | head -n "$CHUNKS"
+		guard_killed guard_killed apply_killed both_killed both_killed long)
+	for ((i = 1; i < (CHUNKS > 40 ? CHUNKS : 40); i++)); do
+		echo "$RANDOM ${kinds[i - 1]:-none}"
+	done | sort -n | cut -d ' ' -f 2 | head -n "$((CHUNKS - 1))"
+	echo long
 }
 
 # ---- the end ----
@@ -229,10 +232,10 @@ collect() {
 		"outage_$kind" "$number"
 	done < <(schedule)
 	control cut '{"cut":"none"}'
-	poll 60 drained
+	poll 120 drained
 	active || tool guard
 	tool recover
-	poll 60 handled
+	poll 120 handled
 	collect
 	"$ROOT/tests/e2e/loop-check" "$T" >&3
 	# Kills of `apply` have left nothing behind or half made.
