@@ -40,8 +40,7 @@ teardown() {
 
 VERSION=$(sed -n 's/^VERSION *:= //p' "$ROOT/Makefile")
 SECTION='Install the Debian package'
-# What receives; and all that is enabled: sockets, timers and paths, whatever systemd/ has.
-UNITS='calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket'
+# All that is enabled: the daemon, and whatever sockets, timers and paths systemd/ has.
 all_units() {
 	(cd "$ROOT/systemd" && for unit in *.{socket,timer,path}; do [ ! -e "$unit" ] || echo "${unit/@./@default.}"; done)
 	echo calloutd.service
@@ -187,8 +186,11 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	conf_base >>"$ROOTFS/etc/calloutd/calloutd.conf"
 	handler_record
 	inside calloutd --check
-	inside systemctl start calloutd.service
-	for unit in $UNITS; do active "$unit"; done
+	inside systemctl start calloutd.service calloutd-guard.timer calloutd-guard.path
+	for unit in $(all_units); do active "$unit"; done
+	# Without Autotask's credentials the guard has nothing to do, and does not fail either.
+	inside systemctl start calloutd-guard.service
+	[ "$(inside systemctl show -P ConditionResult calloutd-guard.service)" = no ]
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 10 ran '^1 1 1 calloutd-runner$'
 }
@@ -242,7 +244,7 @@ send_on() {
 	[ -x "$ROOTFS/etc/calloutd/handlers/record" ]
 	[ -s "$ROOTFS/var/lib/calloutd/calloutd.db" ]
 	install_package "$M"/next/deb/calloutd_*.deb
-	for unit in $UNITS; do active "$unit"; done
+	for unit in $(all_units); do active "$unit"; done
 	bctl show 1 | grep -q 'Ticket/1 '
 	post_all 9002
 	poll 10 ran ' 9002 1 '
