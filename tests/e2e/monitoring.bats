@@ -101,11 +101,11 @@ sees() { ask "$1" 2>/dev/null | grep -q '"result":\[{'; }
 		[[ $expression != changes* && $expression != *certificate* ]] || continue
 		[ "$(jq '.data.result | length' "$T/answer.json")" != 0 ] || { echo "no answer: $expression"; return 1; }
 	done < <(expressions)
-	# Its words for what is pending or firing, in the order of the file.
+	# What is pending or firing. (This machine's own disk may well fill.)
 	evaluated() {
 		curl -sS "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/rules" >"$T/rules.json"
 		[ "$(jq '[.data.groups[].rules[] | select(.health == "ok")] | length' "$T/rules.json")" = "$(grep -c -- '- alert:' "$RULES")" ] &&
-			[ "$(jq -r '.data.groups[].rules[] | select(.state != "inactive").name' "$T/rules.json" | tr '\n' ' ')" = \
+			[ "$(jq -r '.data.groups[].rules[] | select(.state != "inactive").name' "$T/rules.json" | grep -v '^CalloutdDisk' | tr '\n' ' ')" = \
 				'CalloutdDeadLetters CalloutdHandlerFails CalloutdHandlerHeld ' ]
 	}
 	poll 20 evaluated || { jq -c '.data.groups[].rules[] | [.name, .health, .state, .lastError]' "$T/rules.json"; return 1; }
