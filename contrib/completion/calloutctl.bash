@@ -39,6 +39,7 @@ _calloutctl() {
 	--action) words='create update delete deactivated' ;;
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
+	--at-most) words='5m' ;;
 	--id | --since | --until | --before | --limit | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
@@ -55,7 +56,7 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try send sign verify webhook' ;;
+	'') words+=' status config reload events show tail retry drop hold release try send sign verify webhook recover guard' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
@@ -67,6 +68,8 @@ _calloutctl() {
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
 	verify) words+=' --webhook --secret-file --header --request' ;;
+	recover) words+=' --webhook --since --refetch --delete --dry-run' ;;
+	guard) words+=' --dry-run --at-most' ;;
 	webhook) words+=" $(_calloutctl_webhook "$i")" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -62,6 +62,7 @@ static inline void auto_wanted(struct wanted *w)
 /* What Autotask has of it. */
 struct present {
 	struct remote_webhook webhook;  /* id 0: nothing yet */
+	int64_t namesake;               /* then: another of the same kind and name, 0: none */
 	struct remote_children children[CHILD_KINDS];
 };
 void present_free(struct present *p);

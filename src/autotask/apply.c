@@ -18,8 +18,24 @@ static int no_memory(struct error *err)
 
 /* ---- what is there ---- */
 
-static int find(struct rest *rest, const struct conf *c, const struct wanted *w, struct remote_webhook *ret,
-		struct error *err)
+/* Moves it out of the list, where empty texts stay behind. */
+static void take_out(const struct remote_webhooks *list, const struct remote_webhook *from, struct remote_webhook *ret)
+{
+	struct remote_webhook *taken = &list->items[from - list->items];
+
+	*ret = *taken;
+	*taken = (struct remote_webhook){ .kind = ret->kind };
+}
+
+static int64_t namesake(const struct wanted *w, const struct remote_webhooks *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->items[i].name, w->webhook->name) == 0)
+			return list->items[i].id;
+	return 0;
+}
+
+static int find(struct rest *rest, const struct conf *c, const struct wanted *w, struct present *ret, struct error *err)
 {
 	AUTO(remote_webhooks) struct remote_webhooks list = { .items = NULL };
 	const struct remote_webhook *first, *second;
@@ -34,13 +50,10 @@ static int find(struct rest *rest, const struct conf *c, const struct wanted *w,
 		return error_set(err, EEXIST, "Autotask has more than one webhook of %s with the URL of \"%s\": %s/%" PRId64
 				 " and %s/%" PRId64 "; delete all but one with calloutctl webhook delete", w->kind->entity,
 				 w->webhook->title, w->kind->entity, first->id, w->kind->entity, second->id);
-	if (first) {
-		/* Moved out of the list, where empty texts stay behind. */
-		struct remote_webhook *taken = &list.items[first - list.items];
-
-		*ret = *taken;
-		*taken = (struct remote_webhook){ .kind = w->kind };
-	}
+	if (first)
+		take_out(&list, first, &ret->webhook);
+	else
+		ret->namesake = namesake(w, &list);
 	return 0;
 }
 
@@ -78,7 +91,7 @@ int present_fill(struct rest *rest, struct picklists *lists, struct present *p, 
 int present_read(struct rest *rest, const struct conf *c, const struct wanted *w, struct picklists *lists,
 		 struct present *ret, struct error *err)
 {
-	int r = find(rest, c, w, &ret->webhook, err);
+	int r = find(rest, c, w, ret, err);
 
 	return r < 0 || !ret->webhook.id ? r : present_fill(rest, lists, ret, err);
 }

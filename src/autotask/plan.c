@@ -10,6 +10,7 @@
 void present_free(struct present *p)
 {
 	remote_webhook_free(&p->webhook);
+	p->namesake = 0;
 	for (size_t i = 0; i < CHILD_KINDS; i++)
 		remote_children_free(&p->children[i]);
 }
@@ -350,6 +351,10 @@ static void note_state(struct planning *g)
 
 	for (enum child_kind child = 0; child < CHILD_KINDS; child++)
 		note_left_alone(g, child);
+	if (!now->id && g->p->namesake)
+		note(g, "Autotask has another webhook of this name with another URL, %s/%" PRId64 "; if an earlier public-url or path "
+		     "left it behind: calloutctl webhook delete %s/%" PRId64 ".", g->w->kind->entity, g->p->namesake,
+		     g->w->kind->entity, g->p->namesake);
 	if (now->id && now->active && !now->ready && !g->plan->count)
 		note(g, "Autotask says that it is not ready to call out.");
 }

@@ -54,7 +54,6 @@ int ctl_rest_quietly(struct ctl *ctl, int64_t patience_ms, struct rest **ret, st
 {
 	const struct conf *c = ctl_conf(ctl);
 	struct rest_options o = { .patience_ms = patience_ms, .waiting = say_waiting };
-	char cache[PATH_MAX];
 
 	if (!c)
 		return error_set(err, EINVAL, "%s", ctl->conf_error.text);
@@ -62,7 +61,7 @@ int ctl_rest_quietly(struct ctl *ctl, int64_t patience_ms, struct rest **ret, st
 		return error_set(err, EINVAL, "%s has no section 'autotask' with username, secret and integration-code: "
 				 "see calloutd.conf(5)", c->path);
 	o.autotask = c->autotask;
-	o.cache_directory = cache_directory(cache, sizeof(cache));
+	o.cache_directory = cache_directory(ctl->cache, sizeof(ctl->cache));
 	return rest_open(&o, ret, err);
 }
 

@@ -82,6 +82,15 @@ static void print_findings(const struct guard *g)
 		printf("All is well: %zu %s active.\n", active, active == 1 ? "webhook is" : "webhooks are");
 }
 
+/* With Autotask's own words in it: no character of theirs reaches a terminal. */
+static void print_report(const struct buf *report)
+{
+	struct json_value root;
+
+	if (json_read(report->data, report->len, JSON_DEPTH_MAX, &root, NULL) == 0)
+		print_json(stdout, &root);
+}
+
 enum exit_status guard_tell(struct guard *g, enum exit_status status)
 {
 	AUTO(buf) struct buf report = BUF_INIT(POST_MAX);
@@ -91,7 +100,7 @@ enum exit_status guard_tell(struct guard *g, enum exit_status status)
 		status = CTL_NO;
 	write_report(g, status == CTL_OK, &report);
 	if (g->ctl->option[OPT_JSON])
-		fputs(report.data, stdout);
+		print_report(&report);
 	else
 		print_findings(g);
 	fflush(stdout);

@@ -69,6 +69,7 @@ struct ctl {
 	int conf_result;        /* of reading it: 0 or -errno */
 	bool conf_tried;
 	char socket[PATH_MAX];
+	char cache[PATH_MAX];           /* where Autotask's zone is remembered, for as long as a client lives */
 	struct client *client;
 };
 

@@ -38,16 +38,17 @@ static inline void auto_jobs(struct jobs *j)
 
 /* ---- looking at everything before anything is done ---- */
 
-/* Everything that is wrong in the configuration, not only the first of it. */
+/* Everything that is wrong in the configuration, not only the first of it; of what is wrong with Autotask the first. */
 static enum exit_status want_all(struct sides *s, const struct chosen *chosen, struct jobs *jobs)
 {
 	enum exit_status status = CTL_OK;
+	int r = 0;
 
 	jobs->items = need(calloc(chosen->count + 1, sizeof(*jobs->items)));
-	for (size_t i = 0; i < chosen->count && status != CTL_UNREACHABLE; i++) {
+	for (size_t i = 0; i < chosen->count && (r == 0 || r == -EINVAL || r == -ENOENT); i++) {
 		struct error err = { "" };
-		int r = wanted_make(s->conf, chosen->items[i], &s->lists, &jobs->items[jobs->count++].wanted, &err);
 
+		r = wanted_make(s->conf, chosen->items[i], &s->lists, &jobs->items[jobs->count++].wanted, &err);
 		if (r < 0)
 			status = failed(r, &err);
 	}
@@ -88,6 +89,12 @@ static void say(const struct conf_webhook *w, const char *text)
 	printf("%s: %s\n", w->title, safe);
 }
 
+static void print_notes(const struct job *j)
+{
+	for (size_t i = 0; i < j->plan.notes.count; i++)
+		say(j->wanted.webhook, j->plan.notes.items[i]);
+}
+
 static void print_plan(const struct job *j)
 {
 	const struct conf_webhook *w = j->wanted.webhook;
@@ -96,8 +103,15 @@ static void print_plan(const struct job *j)
 		say(w, j->plan.items[i].text);
 	if (!j->plan.count)
 		say(w, "as configured");
+	print_notes(j);
+}
+
+static void write_notes(struct writer *out, const struct job *j)
+{
+	writer_array(out, "notes");
 	for (size_t i = 0; i < j->plan.notes.count; i++)
-		say(w, j->plan.notes.items[i]);
+		writer_text(out, NULL, j->plan.notes.items[i]);
+	writer_end(out);
 }
 
 static void write_head(struct writer *out, const struct job *j)
@@ -119,10 +133,7 @@ static void write_plan(struct writer *out, const struct job *j)
 	for (size_t i = 0; i < j->plan.count; i++)
 		plan_write_step(out, &j->wanted, &j->present, &j->plan.items[i]);
 	writer_end(out);
-	writer_array(out, "notes");
-	for (size_t i = 0; i < j->plan.notes.count; i++)
-		writer_text(out, NULL, j->plan.notes.items[i]);
-	writer_end(out);
+	write_notes(out, j);
 	writer_end(out);
 }
 
@@ -217,9 +228,11 @@ static void tell_end(const struct job *j, bool recorded, struct telling *t)
 					    now->active ? "active and ready" : "inactive");
 
 	if (!t->ctl->option[OPT_JSON]) {
+		print_notes(j);
 		say(j->wanted.webhook, text);
 		return;
 	}
+	write_notes(&t->out, j);
 	writer_int(&t->out, "id", now->id);
 	writer_text(&t->out, "guid", now->guid);
 	writer_bool(&t->out, "active", now->active);

@@ -138,6 +138,14 @@ follow_file() { cat >"$ROOTFS$1"; }
 	follow /root <<<'sudo calloutd --check && sudo calloutctl reload'
 }
 
+@test "Every day: the guard's units are enabled as shown" {
+	block 'Every day' 2 | follow /root
+	active calloutd-guard.timer calloutd-guard.path
+	inside systemctl -q is-enabled calloutd-guard.timer calloutd-guard.path
+	# Nothing to guard here: it says so, and is stopped before it says it again.
+	inside systemctl -q disable --now calloutd-guard.timer calloutd-guard.path
+}
+
 @test "Every day: metrics-listen and a restart" {
 	grep -oE 'metrics-listen = "127.0.0.1:9081"' "$ROOT/README.md" >>"$ROOTFS/etc/calloutd/calloutd.conf"
 	inside systemctl restart calloutd.service

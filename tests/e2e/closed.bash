@@ -8,7 +8,7 @@ make_loop() {
 	printf 's' >"$T/api"
 	chmod 0600 "$T/api"
 	start_sim "$@"
-	conf_loop
+	conf_loop "" ""
 }
 clean_loop() {
 	if [ -n "${SIMPID:-}" ] && kill -TERM "$SIMPID" 2>/dev/null; then

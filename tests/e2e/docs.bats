@@ -100,6 +100,12 @@ spelt_out() {
 		    command = { "$T/handlers/hello" }
 		    $("$1" handler)
 		}
+		autotask {
+		    username = "api-user@example.net"
+		    secret = "file:$T/secret"
+		    integration-code = "file:$T/secret"
+		    $("$1" autotask)
+		}
 	EOT
 }
 
@@ -111,7 +117,7 @@ spelt_out() {
 	start_daemon
 	ctl config >"$T/plain"
 	spelt_out lines_of >"$T/calloutd.conf"
-	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 8))" ]
+	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 11))" ]
 	ctl reload
 	ctl config | diff "$T/plain" -
 	grep -qx 'top listen { "127.0.0.1:9080" }' "$T/defaults"

@@ -242,6 +242,44 @@ found() { grep -qE -- "$1" <<<"$output"; }
 	run -0 guard
 }
 
+# serve DAYS: HTTPS on a free port with a certificate for so many days; sets URL.
+serve() {
+	local port
+	port=$(free_port)
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days "$1" -subj /CN=hooks \
+		-addext subjectAltName=IP:127.0.0.1 -keyout "$T/key" -out "$T/cert" 2>/dev/null
+	openssl s_server -quiet -accept "127.0.0.1:$port" -cert "$T/cert" -key "$T/key" -www >"$T/s_server" 2>&1 3>&- &
+	SERVER=$!
+	URL=https://127.0.0.1:$port
+	up() { ss -Hltn "sport = :$port" | grep -q .; }
+	poll 5 up
+}
+unserve() {
+	kill -TERM "$SERVER"
+	wait "$SERVER" || true
+}
+
+@test "the certificate at public-url: not accepted, soon over, far from over, nobody there" {
+	start_daemon
+	serve 10
+	conf_loop
+	register_tickets
+	run -1 guard
+	found '^warning: the certificate at https://127.0.0.1:[0-9]* is not accepted here: '
+	conf_loop "ca-file = \"$T/cert\""
+	run -1 guard
+	found "^warning: the certificate at https://127.0.0.1:[0-9]* expires on $(date -d '10 days' +%Y-%m-%d)"
+	unserve
+	run -0 guard
+	found '^info: the certificate at https://127.0.0.1:[0-9]* could not be looked at from here'
+	serve 100
+	conf_loop "ca-file = \"$T/cert\""
+	register_tickets
+	run -0 guard
+	[ "$output" = 'All is well: 1 webhook is active.' ]
+	unserve
+}
+
 @test "a small rest of the hour's requests" {
 	kill -TERM "$SIMPID"
 	wait "$SIMPID"

@@ -378,6 +378,9 @@ completed() {
 	printf wrong >"$T/wrong" && chmod 0600 "$T/wrong"
 	sed -i "s|$T/api-secret|$T/wrong|" "$T/calloutd.conf"
 	fails 1 webhook list; says 'check username, secret and integration-code'
+	conf_subscribed more Company b 'events = { "create" }' 'fields = { "CompanyName" }' >>"$T/calloutd.conf"
+	fails 1 webhook apply
+	[ "$(grep -c . <<<"$output")" = 1 ]
 	conf_tickets
 	sed -i 's/api@example.com/nobody@example.com/' "$T/calloutd.conf"
 	rm -r "$T/cache"
@@ -406,6 +409,18 @@ completed() {
 	# What somebody made by hand with our URL becomes ours.
 	ctl webhook apply 2>/dev/null
 	state '.TicketWebhooks | length == 1 and .[0].name == "tickets"'
+}
+
+@test "another public-url: a new webhook, and the old one is told of" {
+	start_autotask
+	conf_tickets
+	ctl webhook apply 2>/dev/null
+	sed -i 's|^public-url = .*|public-url = "https://moved.example.net"|' "$T/calloutd.conf"
+	fails 1 webhook plan; says 'another webhook of this name with another URL, Ticket/1; '
+	ctl webhook apply 2>/dev/null | grep -q 'calloutctl webhook delete Ticket/1\.$'
+	ctl webhook delete Ticket/1 --yes
+	[ "$(ctl webhook plan)" = 'tickets: as configured' ]
+	state '.TicketWebhooks | length == 1 and .[0].id == 2'
 }
 
 @test "busy: it waits, says so on a terminal, and goes on" {
