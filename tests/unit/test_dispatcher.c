@@ -133,7 +133,7 @@ static void handed_over_is_late_when_it_starts(void **state)
 	char text[64];
 
 	(void)state;
-	begin(&h, ONE("retry = { \"10ms\", \"10ms\" }"), fail_first_attempt_of_four);
+	house_begin(&h, ONE("retry = { \"10ms\", \"10ms\" }"), fail_first_attempt_of_four);
 	assert_int_equal(dispatcher_hold(h.dispatcher, "h", 0), 0);
 	h.events = 4;
 	accept_one(&h, "h", 7);         /* number 5, as a callout */
