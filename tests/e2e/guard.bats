@@ -134,6 +134,28 @@ found() { grep -qE -- "$1" <<<"$output"; }
 	events 'map(select(.kind == "event")) | length == 30 and (map(.id) | unique | length == 30)'
 }
 
+@test "a reactivation is counted before it is made" {
+	kill -TERM "$SIMPID"
+	wait "$SIMPID"
+	start_sim --clock-factor 10 --timeout 5000
+	conf_loop
+	id=$(register_tickets)
+	start_daemon
+	run -0 guard
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
+	# Each call on webhooks takes half a second before it does anything.
+	control fail '{"shape":"slow","times":9,"path":"TicketWebhooks"}'
+	STATE_DIRECTORY=$T/guard "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" guard >"$T/guarded" 2>&1 3>&- &
+	pid=$!
+	poll 10 counted 1
+	kill -KILL "$pid"
+	wait "$pid" || true
+	switched_off
+	control fail '{"shape":"none"}'
+	poll 10 switched_on
+}
+counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.json" >/dev/null; }
+
 @test "notices of deactivation are confirmed or refuted, once each" {
 	register_tickets
 	start_daemon

@@ -154,7 +154,7 @@ outage_runner_killed() {
 	poll 2 ran_more $(($(runs) + 1)) 2>/dev/null || true
 }
 outage_daemon_stopped() { some_runs; stop_daemon; start_daemon; }
-outage_half() { some_runs; control cut "{\"cut\":\"half\",\"times\":3,\"seed\":$RANDOM}"; }
+outage_half() { some_runs; control cut "{\"cut\":\"half\",\"times\":20,\"seed\":$RANDOM}"; }
 outage_unread() { some_runs; control cut "{\"cut\":\"unread\",\"times\":20,\"seed\":$RANDOM}"; }
 outage_flaky() { some_runs; control cut "{\"cut\":\"either\",\"times\":60,\"chance\":0.4,\"seed\":$RANDOM}"; }
 outage_rest() {

@@ -160,6 +160,19 @@ sleep_a_second() {
 	poll 3 later
 }
 
+@test "a bar on a terminal, and only there" {
+	id=$(register_tickets)
+	start_daemon
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
+	ticket 1 1
+	ticket 2 2
+	TERM=xterm script -qec "'$BUILD/calloutctl' --socket '$ADMIN' --config '$T/calloutd.conf' recover --since 1h --refetch" /dev/null >"$T/screen"
+	grep -q 'tickets: 1 of 2 \[##########          \]' "$T/screen"
+	grep -q '2 handed over as updates' "$T/screen"
+	run -0 --separate-stderr ctl recover --since 1h --refetch
+	[ -z "$stderr" ]
+}
+
 @test "bad ends: wrong moment, no autotask section, no network, garbage, refused credentials" {
 	register_tickets
 	run -2 ctl recover --since never
