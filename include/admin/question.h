@@ -32,6 +32,9 @@ enum ask {
 	ASK_EVENT,
 	ASK_FAILED,
 	ASK_RECORD,
+	ASK_SOURCE,
+	ASK_SEQUENCE,
+	ASK_GUID,
 	ASK_COUNT_
 };
 #define ASKS(x) (1U << ASK_##x)
@@ -44,10 +47,13 @@ struct question {
 	int64_t limit;                  /* 1..1000 */
 	int64_t kind;                   /* enum event_kind */
 	int64_t state;                  /* enum delivery_state */
+	int64_t source;                 /* enum event_source: recovered or refetched */
+	int64_t sequence;
 	bool failed;
 	char webhook[CALLOUT_NAME_MAX + 1], entity[CALLOUT_NAME_MAX + 1];
 	char action[CALLOUT_NAME_MAX + 1], handler[CALLOUT_NAME_MAX + 1];
 	char record[CALLOUT_RECORD_MAX];        /* "Ticket/351181" */
+	char guid[CALLOUT_GUID_MAX + 1];
 };
 
 static inline bool asked(const struct question *q, unsigned bits)

@@ -62,6 +62,7 @@ struct conf_subscribe {
 	struct conf_ids exclude_resources;
 	char *notify;           /* NULL: none */
 	bool active, threshold_notification;
+	unsigned owner;         /* resource that owns it at Autotask; 0: as Autotask has it */
 };
 
 struct conf_webhook {
@@ -109,6 +110,7 @@ struct conf_autotask {                  /* for calloutctl only; the daemon opens
 	char *secret, *integration_code;        /* references */
 	char *zone_information;                 /* NULL: the vendor's; https, or http to a loopback address */
 	char *ca_file;                          /* PEM, instead of the system's authorities; NULL: these */
+	bool sequence_gaps;                     /* a gap in SequenceNumber is an alarm, not an information */
 };
 
 struct conf {
@@ -150,6 +152,8 @@ AUTO_DEFINE(conf, struct conf *, conf_free)
 /* Where things are, with the environment's defaults filled in. dst is returned. */
 const char *conf_state_directory(const struct conf *c, char *dst, size_t cap);
 const char *conf_admin_socket(const struct conf *c, char *dst, size_t cap);
+/* The file touched when a deactivation was stored: in $RUNTIME_DIRECTORY, else beside the admin socket. */
+const char *conf_deactivated_file(const struct conf *c, char *dst, size_t cap);
 /* NULL: no directory of runner sockets; the daemon starts its own runner. */
 const char *conf_runner_directory(const struct conf *c, char *dst, size_t cap);
 

@@ -40,7 +40,7 @@ struct store;
 struct reader;
 
 #define STORE_FATAL (-ENOTRECOVERABLE)
-#define STORE_SCHEMA 2          /* version written; older ones are migrated after a copy */
+#define STORE_SCHEMA 3          /* version written; older ones are migrated after a copy */
 
 /* ---- words ---- */
 
@@ -264,6 +264,17 @@ int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
  */
 int store_let_go(struct store *s, const char *handler, const char *record, int64_t now_ms, unsigned *ret_count);
 
+/* ---- webhooks at Autotask ---- */
+
+/* What a webhook of ours is there, as calloutctl found out. */
+struct registration {
+	char webhook[CALLOUT_NAME_MAX + 1];     /* its title in the configuration */
+	char guid[CALLOUT_GUID_MAX + 1];        /* as the vendor writes it */
+	int64_t id;
+};
+/* Keep it in place of what was kept for this webhook. */
+int store_registration(struct store *s, const struct registration *n);
+
 /* ---- retention ---- */
 
 struct retention {
@@ -323,6 +334,9 @@ struct held_record {
 };
 int reader_held(struct reader *r, struct held_record **ret, size_t *ret_count);
 
+/* All of them; what fn returns besides 0 ends the walk and is returned. */
+int reader_registrations(struct reader *r, int (*fn)(void *arg, const struct registration *n), void *arg);
+
 /* An event with everything but its body. */
 struct event {
 	int64_t id, received_ms;
@@ -343,6 +357,12 @@ struct event {
 	bool body_kept;                 /* false once retention removed it */
 };
 int reader_event(struct reader *r, int64_t event, struct event *ret);
+/*
+ * Has this handler done a newer event of e's record? By SequenceNumber where both have one, else by
+ * EventTime (not: in the order accepted, which is not theirs for what was handed over later). One
+ * look-up, however many events there are. 1, 0 or -errno.
+ */
+int reader_handled_newer(struct reader *r, int64_t handler, const struct event *e);
 /* The bytes as received; free() *ret_body. -ENODATA once removed. headers may be NULL. */
 int reader_body(struct reader *r, int64_t event, void **ret_body, size_t *ret_len, char **ret_headers);
 

@@ -342,18 +342,23 @@ static int load(struct lane *l, const struct picks *p, struct input *in, size_t 
 		AUTO(free) void *body = NULL;
 		struct event e;
 		size_t len;
+		int late = 0;
 		int r = l->d->reader ? reader_event(l->d->reader, ref->event, &e) : -EIO;
 
 		*ret_at = i;
 		if (r == 0)
 			r = reader_body(l->d->reader, ref->event, &body, &len, NULL);
 		if (r == 0)
-			r = collected_add(&in->body, &e, ref->attempts + 1, ref->late, body, len);
+			late = start_late(l, ref, &e);
+		if (late < 0)
+			r = late;
+		if (r == 0)
+			r = collected_add(&in->body, &e, ref->attempts + 1, late > 0, body, len);
 		if (r == -ENOBUFS)
 			break;                  /* the rest is for the next run */
 		if (r < 0)
 			return r;
-		environment_merge(&in->common, &e, ref->attempts + 1, ref->late);
+		environment_merge(&in->common, &e, ref->attempts + 1, late > 0);
 		in->count++;
 	}
 	return collected_end(&in->body);

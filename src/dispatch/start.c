@@ -24,16 +24,28 @@ static void auto_load(struct load *w)
 	free(w->env);
 }
 
+/*
+ * Callouts come in the order of their record, so only an operator's retry makes them late. What is handed
+ * over comes after its time: asked now, since what it waited behind may have been newer.
+ */
+int start_late(struct lane *l, const struct delivery_ref *ref, const struct event *e)
+{
+	if (ref->late || (e->source != SOURCE_RECOVERED && e->source != SOURCE_REFETCHED))
+		return ref->late;
+	return reader_handled_newer(l->d->reader, l->state.handler, e);
+}
+
 static int load(struct lane *l, const struct delivery_ref *ref, struct load *w)
 {
 	int r = l->d->reader ? reader_event(l->d->reader, ref->event, &w->event) : -EIO;
 
 	if (r == 0)
 		r = reader_body(l->d->reader, ref->event, &w->body, &w->len, NULL);
+	if (r == 0)
+		r = start_late(l, ref, &w->event);
 	if (r < 0)
 		return r;
-	return environment_build(l->conf, &w->event, ref->attempts + 1, ref->late, w->body, w->len,
-				 &w->env);
+	return environment_build(l->conf, &w->event, ref->attempts + 1, r > 0, w->body, w->len, &w->env);
 }
 
 /* Its content is gone: nobody can run it any more. */

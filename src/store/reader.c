@@ -55,6 +55,8 @@ static const char *const questions[RD_COUNT_] = {
 	[RD_HELD] =
 		"SELECT h.name, p.record, p.event FROM handler h CROSS JOIN parked p ON p.handler = h.id"
 		" WHERE p.blocked = 0 AND p.due_ms = 9223372036854775807 ORDER BY h.name, p.event LIMIT ?",
+	[RD_HANDLED_NEWER] = HANDLED_NEWER,
+	[RD_REGISTRATIONS] = "SELECT webhook, guid, id FROM registration ORDER BY webhook",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"
 		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",
