@@ -237,14 +237,20 @@ void lane_reread(struct lane *l)
 	l->due_stale = true;
 }
 
-/* Not under way after all: it is found again where the store has it. */
+static void step_back(struct lane *l, const struct errand *e)
+{
+	if (!e->parked && e->event <= l->cursor)
+		l->cursor = e->event - 1;
+}
+
+/* Not under way after all: it is found again where the store has it, with all of its run. */
 void lane_put_back(struct errand *e)
 {
 	struct lane *l = e->lane;
 
-	for (const struct errand *m = e->lead; m; m = m->also)
-		if (!m->parked && m->event <= l->cursor)
-			l->cursor = m->event - 1;
+	step_back(l, e->lead);
+	for (const struct errand *m = e->lead->also; m; m = m->also)
+		step_back(l, m);
 	errand_remove(e);
 	lane_reread(l);
 }
