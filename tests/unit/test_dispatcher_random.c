@@ -85,6 +85,7 @@ static void end_some(struct house *h)
 
 #define ALONE ONE(SETTINGS)
 #define TOGETHER ONE(SETTINGS "\n collect = \"20ms\"\n collect-max = 9")
+#define FEW_TOGETHER ONE(SETTINGS "\n collect = \"20ms\"\n collect-max = 3")
 #define BY_RECORD ONE(SETTINGS "\n collect = \"20ms\"\n collect-max = 9\n collect-by = \"record\"")
 
 /* The dispatcher goes and comes, connections break; the journal lives on. */
@@ -192,7 +193,7 @@ static void kill_daemon(pid_t pid)
 	assert_true(WIFSIGNALED(status));
 }
 
-static void killed(const char *conf)
+static void killed(const char *conf, unsigned life_ms)
 {
 	struct history t = { .seed = (unsigned)clock_now_ms() };
 	struct house h;
@@ -209,7 +210,7 @@ static void killed(const char *conf)
 	actor_listen(&h, "default");
 	end = clock_mono_ms() + 6 * DEADLINE_MS;
 	while (t.done < h.events) {
-		int64_t until = clock_mono_ms() + 10 + dice(&t, 150);
+		int64_t until = clock_mono_ms() + 10 + dice(&t, life_ms);
 
 		pid = spawn_daemon(&h);
 		while (clock_mono_ms() < until && t.done < h.events) {
@@ -234,13 +235,13 @@ static void killed(const char *conf)
 static void killed_at_any_instruction(void **state)
 {
 	(void)state;
-	killed(ALONE);
+	killed(ALONE, 150);
 }
 
 static void killed_at_any_instruction_with_collect(void **state)
 {
 	(void)state;
-	killed(TOGETHER);
+	killed(FEW_TOGETHER, 60);       /* done sooner, so killed more often */
 }
 
 int main(void)
