@@ -141,8 +141,8 @@ static void add_numbers(struct table *t, const struct json_value *o, const char 
 
 static void print_handlers(const struct ctl *ctl, const struct json_value *root)
 {
-	static const char *const heads[] = { "HANDLER", ">WAITING", ">RUNNING", ">DONE", ">FAILED", ">DROPPED",
-					     "OLDEST WAITING", "NEXT", "STATE", NULL };
+	static const char *const heads[] = { "HANDLER", ">WAITING", ">RUNNING", ">DONE", ">FAILED", "?>DROPPED",
+					     "?OLDEST WAITING", "?NEXT", "STATE", NULL };
 	static const char *const before[] = { "waiting", "running", "done" };
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, h;
@@ -168,8 +168,8 @@ static void print_handlers(const struct ctl *ctl, const struct json_value *root)
 
 static void print_webhooks(const struct ctl *ctl, const struct json_value *root)
 {
-	static const char *const heads[] = { "WEBHOOK", ">STORED", ">DUPLICATE", ">QUARANTINED", ">DEACTIVATED",
-					     ">SIGNATURE", ">REFUSED", ">UNAVAILABLE", "LAST CALLOUT", NULL };
+	static const char *const heads[] = { "WEBHOOK", ">STORED", "?>DUPLICATE", "?>QUARANTINED", "?>DEACTIVATED",
+					     "?>SIGNATURE", "?>REFUSED", "?>UNAVAILABLE", "LAST CALLOUT", NULL };
 	static const char *const counts[] = { "stored", "duplicate", "quarantined", "deactivated", "signature",
 					      "refused", "unavailable" };
 	struct json_cursor c = { .at = NULL };

@@ -115,6 +115,22 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 	never grep -q $'\033' <(NO_COLOR=1 on_terminal status)
 }
 
+@test "status has no columns in which there is nothing, and then fits a terminal" {
+	start_daemon
+	post "$(body 1)"
+	poll 5 settled 1
+	ctl status >"$T/status"
+	grep -q '^tickets  *1  20' "$T/status"
+	never grep -qE 'DUPLICATE|SIGNATURE|OLDEST|DROPPED' "$T/status"
+	grep -E '^(HANDLER|WEBHOOK|record|tickets) ' "$T/status" >"$T/tables"
+	[ "$(wc -l <"$T/tables")" = 4 ]
+	[ -z "$(awk 'length > 80' "$T/tables")" ]
+	post "$(body 1)"
+	ctl status >"$T/status"
+	grep -qE '^WEBHOOK  STORED  DUPLICATE  LAST' "$T/status"
+	grep -qE '^tickets +1 +1  20' "$T/status"
+}
+
 @test "completion knows every command and every option" {
 	for command in $COMMANDS; do
 		# shellcheck disable=SC2016
