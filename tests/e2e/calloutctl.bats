@@ -479,6 +479,8 @@ began() {
 	chmod 0600 "$T/secret"
 	fails 2 send "$(body 4)"
 	fails 2 send "$(body 4)" --webhook tickets --via ftp://x
+	fails 3 send "$(body 4)" --webhook tickets --via http://127.0.0.1:1
+	[[ $output == 'calloutctl: cannot send: '*'127.0.0.1 port 1 '*': check --via, and what listens there' ]]
 	stop_daemon
 	fails 3 send "$(body 4)" --webhook tickets
 }
