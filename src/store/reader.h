@@ -17,6 +17,7 @@ enum question {
 	RD_NEXT,
 	RD_DUE,
 	RD_NEXT_DUE,
+	RD_ALERTS,
 	RD_EVENT,
 	RD_EVENT_EXISTS,
 	RD_BODY,

@@ -28,6 +28,13 @@ AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 	"handler INTEGER NOT NULL, record TEXT NOT NULL, event INTEGER NOT NULL," \
 	"PRIMARY KEY(handler, record)) WITHOUT ROWID;"
 
+#define ALERT \
+	"CREATE TABLE alert(" /* what is untold, and how often it was told lately */ \
+	"kind INTEGER NOT NULL, level INTEGER NOT NULL, object TEXT NOT NULL," \
+	"since_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL," \
+	"window_ms INTEGER NOT NULL, told INTEGER NOT NULL, text TEXT NOT NULL," \
+	"PRIMARY KEY(kind, object, level)) WITHOUT ROWID;"
+
 static const char tables[] =
 	"CREATE TABLE handler("
 	"id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -78,6 +85,8 @@ static const char tables[] =
 
 	HANDLED
 
+	ALERT
+
 	"CREATE TABLE attempt("
 	"event INTEGER NOT NULL, handler INTEGER NOT NULL, run INTEGER NOT NULL,"
 	"number INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
@@ -93,6 +102,8 @@ static const char *const steps[] = {
 	"INSERT INTO handled(handler, record, event)"
 	" SELECT d.handler, e.record, max(d.event) FROM delivery d JOIN event e ON e.id = d.event"
 	" WHERE d.state = 4 GROUP BY d.handler, e.record;",
+
+	ALERT,
 };
 _Static_assert(ARRAY_LEN(steps) == STORE_SCHEMA - 1, "every older version needs a way here");
 _Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the step to version 2 says so");

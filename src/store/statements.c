@@ -73,6 +73,11 @@ const char *const store_statements[ST_COUNT_] = {
 		" ON CONFLICT(handler, record) DO UPDATE SET event = max(event, excluded.event)",
 	[ST_HANDLED_FIND] = "SELECT 1 FROM handled WHERE handler = ? AND record = ? AND event > ?",
 
+	[ST_ALERT_CLEAR] = "DELETE FROM alert",
+	[ST_ALERT_ADD] =
+		"INSERT INTO alert(kind, level, object, since_ms, last_ms, count, window_ms, told, text)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+
 	[ST_ATTEMPT_LAST] =
 		"SELECT run, number, started_ms FROM attempt WHERE event = ? AND handler = ?"
 		" ORDER BY run DESC LIMIT 1",

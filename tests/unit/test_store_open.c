@@ -141,6 +141,7 @@ static void version_1_is_brought_up_to_date(void **state)
 	assert_int_equal(reader_due(h->r, 1, INT64_MAX, refs, 4, &n), 0);
 	assert_true(n == 1 && refs[0].event == 1 && refs[0].late);
 	assert_int_equal(accept_ticket(h->s, 8, T0), 5);
+	assert_int_equal(ask(db, "SELECT count(*) FROM alert"), 0);
 }
 
 /* Old and new tables are the same whichever way they came about. */
