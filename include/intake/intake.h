@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "alert/alerts.h"
 #include "base/auto.h"
 #include "base/conf.h"
 #include "base/error.h"
@@ -45,6 +46,7 @@ struct intake_options {
 	/* Called on the journal thread after events with deliveries were committed. */
 	void (*stored)(void *arg);
 	void *arg;
+	struct alerts *alerts;          /* borrowed until intake_stop(); NULL: nobody is told */
 };
 
 /*

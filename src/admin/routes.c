@@ -20,6 +20,7 @@ const struct route routes[] = {
 	{ "POST", "/v1/drop", 0, ASKS_WHICH, false, false, post_drop },
 	{ "POST", "/v1/handlers/NAME/hold", 0, ASKS(UNTIL), false, false, post_hold },
 	{ "POST", "/v1/handlers/NAME/release", 0, 0, false, false, post_release },
+	{ "POST", "/v1/alerts/NAME/test", 0, 0, false, false, post_alert_test },
 	{ "POST", "/v1/handlers/NAME/try", ASKS_TRY, 0, false, true, post_try },
 };
 const size_t route_count = ARRAY_LEN(routes);

@@ -42,6 +42,7 @@ static const struct {
 	[OPT_VIA] = { "via", "URL", "send to this address instead of the one configured; the webhook's path is appended" },
 	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
+	[OPT_TEST] = { "test", "KIND", "which alert: failed, quarantined, deactivated, silent, backlog, ..." },
 	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
 };
 
@@ -71,6 +72,8 @@ static const struct command commands[] = {
 	{ "release", "HANDLER", "end a handler's hold or pause", 1, 1, 0, cmd_release, "" },
 	{ "try", "HANDLER FILE|EVENT|-", "run a handler once, in earnest, on a file or a stored event", 2, 2,
 	  OPTION(OPT_WEBHOOK), cmd_try, "Nothing is stored. A FILE of digits only is written as ./17.\n" },
+	{ "alert", "", "have the alert's program told that this is a test", 0, 0, OPTION(OPT_TEST), cmd_alert,
+	  "KIND is one of: " CONF_ALERT_KINDS ".\n" },
 	{ "send", "FILE|-", "send a correctly signed callout", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_VIA), cmd_send,
 	  "Reads the webhook's first secret, so it needs the right to.\n" },
 	{ "sign", "FILE|-", "print the signature header of a body", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE),

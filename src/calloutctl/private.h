@@ -40,7 +40,7 @@ enum option_id {
 	OPT_SINCE, OPT_UNTIL, OPT_BEFORE, OPT_LIMIT, OPT_ALL,
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR,
-	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
+	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST, OPT_TEST,
 	OPT_COUNT_
 };
 
@@ -286,6 +286,7 @@ enum exit_status cmd_drop(struct ctl *ctl);
 enum exit_status cmd_hold(struct ctl *ctl);
 enum exit_status cmd_release(struct ctl *ctl);
 enum exit_status cmd_try(struct ctl *ctl);
+enum exit_status cmd_alert(struct ctl *ctl);
 enum exit_status cmd_send(struct ctl *ctl);
 enum exit_status cmd_sign(struct ctl *ctl);
 enum exit_status cmd_verify(struct ctl *ctl);

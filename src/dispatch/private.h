@@ -142,6 +142,7 @@ struct trial;
 struct dispatcher {
 	struct loop *loop;
 	struct journal *journal;
+	struct alerts *alerts;
 	struct site *site;
 	char *state_directory, *runner_directory;
 	int child_fd;
@@ -229,7 +230,7 @@ void peers_tend(struct dispatcher *d, const struct moment *now);
 void peers_free(struct dispatcher *d);
 bool peer_ready(struct peer *p, const struct moment *now);
 
-/* trial.c: calloutctl try */
+/* trial.c: calloutctl try, and alerts */
 bool trial_result(struct peer *p, const struct link_result *r);
 bool trial_refused(struct peer *p, int64_t event, const char *text);
 void trials_lost(struct peer *p);

@@ -124,6 +124,7 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	tallies_init(&in->tallies);
 	in->journal = o->journal;
 	in->stored = o->stored;
+	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
 	in->clients = clients_new();
 	r = in->clients ? build(in, o, err) : error_set(err, ENOMEM, "out of memory");
@@ -288,6 +289,7 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 			atomic_load(&in->suspended));
 		(void)pthread_mutex_lock(&in->stored_lock);
 		in->stored = NULL;
+		atomic_store(&in->alerts, NULL);
 		(void)pthread_mutex_unlock(&in->stored_lock);
 		return NULL;
 	}

@@ -153,4 +153,5 @@ void report(struct request *q)
 	if (q->verified && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DUPLICATE))
 		atomic_store_explicit(&q->tally->last_callout_ms, q->received_ms, memory_order_relaxed);
 	log_line(q);
+	alarm_verdict(q);
 }
