@@ -85,10 +85,10 @@ $(BUILD)/autotask-sim: $(SIM_OBJ)
 
 sim: $(BUILD)/autotask-sim ## build autotask-sim, a simulated Autotask (docs/simulator.md)
 
-units: $(UNITS) ## build the unit tests
+units: $(UNITS) sim ## build the unit tests
 tools: $(TOOLS) sim ## build the helper programs of the tests
 
-check-unit: $(UNITS) ## build and run the unit tests only
+check-unit: units ## build and run the unit tests only
 	tests/run-unit $(UNITS)
 
 check: ## install missing test packages, build, run every test

@@ -7,7 +7,13 @@
  * call, the vendor's own words, and what to do. https only, certificates verified; http just to a
  * loopback address, for tests. No redirect is followed. Secrets reach neither errors nor logs.
  *
- * For calloutctl only; the daemon has no credentials. One thread.
+ * That a zone moved is written down nowhere; 401, 404, 421, a redirect, "zone" in the vendor's words, and a
+ * connection that fails are taken for it, at most once a minute. A write goes to the new zone only if it was surely not executed.
+ *
+ * https_proxy, all_proxy and no_proxy of the environment are followed for https as by curl(1): TLS goes
+ * through end to end, and a proxy sees no header of ours.
+ *
+ * For calloutctl only; the daemon has no credentials. One thread; SIGPIPE is ignored while a call runs.
  */
 #ifndef CALLOUTD_AUTOTASK_REST_H
 #define CALLOUTD_AUTOTASK_REST_H
@@ -32,20 +38,23 @@
  *   -ECONNREFUSED  nobody there: no network, no name, TLS, cut off, timed out
  *   -EPROTO        an answer that is none: HTML, broken JSON, the wrong shape
  *   -ENOMEM
+ * A write that failed with one of the last three, or -EAGAIN from a gateway, may have been executed all the same.
  */
 
 struct rest;
 
 struct rest_options {
 	const struct conf_autotask *autotask;   /* borrowed for the client's life */
-	const char *cache_directory;    /* where the zone is kept; NULL: looked up each time */
-	int64_t patience_ms;            /* how long to wait in all while Autotask is busy */
+	const char *cache_directory;    /* the zone is kept there (autotask-zone.json, 0600); made if missing; NULL: looked up each time */
+	int64_t patience_ms;            /* how long to wait in all, over the client's life, while Autotask is busy */
 	/* Called before a wait begins, with why; NULL: silence. */
 	void (*waiting)(void *arg, const char *why, int64_t ms);
 	void *arg;
+	/* For tests; 0: 10 s to connect, 60 s for a call in all, 1 s for the first wait (each next one twice as long). */
+	int64_t connect_ms, whole_ms, first_wait_ms;
 };
 
-/* Loads the credentials and finds the zone. *ret is the caller's. */
+/* Forbids core dumps for good, loads the credentials, finds the zone. *ret is the caller's. -EACCES: also an unknown user. */
 int rest_open(const struct rest_options *o, struct rest **ret, struct error *err);
 struct rest *rest_close(struct rest *r);        /* wipes the credentials; NULL is fine; returns NULL */
 AUTO_DEFINE(rest, struct rest *, rest_close)
@@ -60,7 +69,7 @@ struct rest_answer {
 void rest_answer_free(struct rest_answer *a);
 
 /*
- * path is below the zone's v1.0: "TicketWebhooks/12". body: JSON text, NULL for none.
+ * path is below the zone's v1.0: "TicketWebhooks/12"; what begins with '/' is from the host's root. body: JSON text.
  * A GET is repeated once when the connection breaks; a write never is: what became of
  * it must be looked up. On success ret holds the answer, whose root is an object.
  */

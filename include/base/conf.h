@@ -120,7 +120,8 @@ struct conf_alert {
 struct conf_autotask {                  /* for calloutctl only; the daemon opens none of it */
 	char *username;
 	char *secret, *integration_code;        /* references */
-	char *zone_information;                 /* NULL: the vendor's */
+	char *zone_information;                 /* NULL: the vendor's; https, or http to a loopback address */
+	char *ca_file;                          /* PEM, instead of the system's authorities; NULL: these */
 };
 
 struct conf {
@@ -155,6 +156,8 @@ struct conf {
 
 /* Read path and the *.conf files of conf.d beside it (sorted by name). *ret_conf is the caller's. */
 int conf_load(const char *path, struct conf **ret_conf, struct error *err);
+/* Only which files those are, whatever is in them: path and files are set, nothing else. */
+int conf_find(const char *path, struct conf **ret_conf, struct error *err);
 struct conf *conf_free(struct conf *c);
 AUTO_DEFINE(conf, struct conf *, conf_free)
 

@@ -27,4 +27,7 @@ char *hex_text(const uint8_t *data, size_t len, char *dst);
 /* Standard Base64 with padding; dst has room for 4 * ((len + 2) / 3) + 1. Returns dst. */
 char *base64_text(const uint8_t *data, size_t len, char *dst);
 
+/* What a character of standard Base64 stands for, 0 to 63; -1: it is none (nor is the padding). */
+int base64_digit(char c);
+
 #endif

@@ -1,5 +1,5 @@
 /*
- * file.h - small helpers for files: read whole, replace atomically, make directories.
+ * file.h - small helpers for files: read whole, replace atomically, make directories, and the standard descriptors.
  */
 #ifndef CALLOUTD_BASE_FILE_H
 #define CALLOUTD_BASE_FILE_H
@@ -22,6 +22,12 @@ int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len);
  * exact (no umask). A symbolic link at path is replaced, not followed. One writer per path.
  */
 int file_replace(const char *path, mode_t mode, const void *data, size_t len);
+
+/* All of it, however often that takes. 0 or -errno. */
+int file_write(int fd, const void *data, size_t len);
+
+/* Descriptors 0 to 2 lead to /dev/null where they led nowhere: no other file becomes one of them. 0 or -errno. */
+int stdio_fill(void);
 
 /* mkdir -p with this mode (less the umask) for what is missing. 0 or -errno with a sentence. */
 int directory_make(const char *path, mode_t mode, struct error *err);

@@ -37,6 +37,7 @@ struct dispatcher_options {
 	struct alerts *alerts;          /* told of dead letters and of handlers that stop; NULL: nobody is */
 	int64_t grace_ms;               /* a runner gone so long has lost what ran there; 0: 15 s */
 	int64_t recheck_ms;             /* how often a handler that cannot be run is looked at; 0: 30 s */
+	int64_t overdue_ms;             /* a run of which nothing is heard so long after its timeout is overdue; 0: 15 s */
 };
 
 int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, struct error *err);
@@ -81,10 +82,13 @@ struct handler_view {
 int dispatcher_handlers(struct dispatcher *d, struct handler_view **ret, size_t *ret_count);
 
 /* What runs now (not: whose end is being written). */
+#define OVERDUE_TEXT_LEN 384
 struct running_view {
 	char handler[CONF_NAME_MAX + 1], record[CALLOUT_RECORD_MAX];
+	char runner[CONF_NAME_MAX + 1];
 	int64_t event, started_ms;
 	unsigned attempt;
+	char overdue[OVERDUE_TEXT_LEN]; /* "runs since ...": its runner hangs, and what to do; "" if in time */
 };
 int dispatcher_running(struct dispatcher *d, struct running_view **ret, size_t *ret_count);
 

@@ -40,7 +40,6 @@ struct intake_socket {          /* a listening socket handed over (by systemd) *
 
 struct intake_options {
 	struct site *site;              /* intake takes its own reference */
-	struct journal *journal;        /* borrowed until intake_stop() */
 	const struct intake_socket *sockets;    /* passed ones; count 0: open conf's `listen` */
 	size_t socket_count;
 	/* Called on the journal thread after events with deliveries were committed. */
@@ -51,12 +50,15 @@ struct intake_options {
 
 /*
  * Opens or adopts sockets (plain HTTP on an address that is not loopback needs
- * allow-plain-http; adopted ones too) and starts answering. With a certificate, TCP is
- * HTTPS; UNIX sockets stay plain HTTP, since a proxy on this machine has done TLS. Passed
- * sockets belong to intake once this has succeeded. Raises the soft limit of open
- * files to what max-connections needs.
+ * allow-plain-http; adopted ones too); who connects waits in them until intake_start(). With a
+ * certificate, TCP is HTTPS; UNIX sockets stay plain HTTP, since a proxy on this machine has done TLS.
+ * Passed sockets belong to intake once this has succeeded. Raises the soft limit of open
+ * files to what max-connections needs. End it with intake_stop(), started or not.
  */
-int intake_start(const struct intake_options *o, struct intake **ret, struct error *err);
+int intake_open(const struct intake_options *o, struct intake **ret, struct error *err);
+
+/* Starts accepting and answering. The journal is borrowed until intake_stop(). */
+int intake_start(struct intake *in, struct journal *journal, struct error *err);
 
 /* Swap site and limits, reread the certificate. What sockets are open does not change
  * (a changed `listen`, HTTPS switched on or off, a raised max-header are reported in ret_note:

@@ -119,7 +119,7 @@ static enum MHD_Result send_answer(struct request *q)
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	if (a->allow[0])
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, a->allow);
-	if (atomic_load(&q->admin->stopping))
+	if (a->close || atomic_load(&q->admin->stopping))
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	r = MHD_queue_response(q->conn, a->status, response);
 	MHD_destroy_response(response);
@@ -177,7 +177,13 @@ static void too_long(struct request *q)
 static void look_at(struct request *q, const char *url, const char *method)
 {
 	int r = route_find(routes, route_count, q->face->metrics, method, url, &q->match);
+	const char *ambiguous = early_framing(q->conn);
 
+	if (ambiguous) {
+		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "the request is ambiguous: %s", ambiguous);
+		q->answer.close = true;
+		return;
+	}
 	if (atomic_load(&q->admin->stopping)) {
 		request_failed(q, -ETIMEDOUT);
 		return;
@@ -214,7 +220,7 @@ static struct request *request_new(struct face *f, struct MHD_Connection *conn)
 		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct request *q = calloc(1, sizeof(*q));
 
-	if (!q || !info || !info->socket_context) {
+	if (!q || !info || !info->socket_context || ((struct guest *)info->socket_context)->refused) {
 		free(q);
 		return NULL;
 	}
@@ -418,6 +424,7 @@ int face_start(struct face *f, struct admin *a, int fd, bool metrics)
 				  MHD_OPTION_CONNECTION_LIMIT, 2U * CONNECTIONS_MAX,
 				  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
 				  MHD_OPTION_STRICT_FOR_CLIENT, 1,
+				  MHD_OPTION_URI_LOG_CALLBACK, early_line, NULL,
 				  MHD_OPTION_NOTIFY_COMPLETED, on_over, NULL,
 				  MHD_OPTION_NOTIFY_CONNECTION, on_connection, f,
 				  MHD_OPTION_END);

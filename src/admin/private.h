@@ -46,12 +46,14 @@ struct answer {
 	char *data;             /* malloc()ed */
 	size_t len;
 	char allow[32];         /* of a 405 */
+	bool close;             /* what follows on the connection is not to be trusted */
 };
 
 struct guest {                  /* one connection; belongs to its socket's thread */
 	struct guest *next;
 	int fd;
 	bool asleep;            /* its request sleeps: not one that stalls */
+	bool refused;           /* answered in libmicrohttpd's stead: nothing more of it counts */
 	bool leaving;           /* shut down by us; libmicrohttpd will notice */
 };
 
@@ -99,6 +101,13 @@ void request_failed(struct request *q, int result);
 	log_info((&(struct log_ctx){ .event = (event_), .handler = (handler_),          \
 				     .reason = "operator", .uid = (q)->uid, .uid_set = 1 }), \
 		 __VA_ARGS__)
+
+/* ---- early.c: what is refused before anybody looks at what it asks ---- */
+
+/* MHD_OPTION_URI_LOG_CALLBACK: a request line is there; answers one that is too long. NULL. */
+void *early_line(void *cls, const char *target, struct MHD_Connection *conn);
+/* Why it is not certain where the body ends, or NULL. */
+const char *early_framing(struct MHD_Connection *conn);
 
 /* ---- later.c: requests that are answered from another thread ---- */
 

@@ -87,6 +87,27 @@ static void add_alerts(struct list *l, const struct picture *p)
 		    s->failing);
 }
 
+/* One sentence a handler: a runner that hangs may have many places of it. */
+static void add_overdue(struct list *l, const struct picture *p, size_t at)
+{
+	const struct running_view *r = &p->running[at];
+	char more[32] = "";
+	unsigned others = 0;
+
+	if (!r->overdue[0])
+		return;
+	for (size_t i = 0; i < p->running_count; i++) {
+		if (i == at || !p->running[i].overdue[0] || strcmp(p->running[i].handler, r->handler) != 0)
+			continue;
+		if (i < at)
+			return;
+		others++;
+	}
+	if (others)
+		(void)snprintf(more, sizeof(more), " (and %u more)", others);
+	add(l, "handler %s, event %lld%s: %s", r->handler, (long long)r->event, more, r->overdue);
+}
+
 unsigned problems_write(struct admin *a, const struct picture *p,
 			const struct journal_status *store, struct writer *w)
 {
@@ -99,6 +120,8 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 		add(&l, "%s", store->sentence[0] ? store->sentence : "callouts cannot be stored");
 	for (size_t i = 0; i < p->handler_count; i++)
 		add_handler(&l, &p->handlers[i]);
+	for (size_t i = 0; i < p->running_count; i++)
+		add_overdue(&l, p, i);
 	for (size_t i = 0; i < p->runner_count; i++)
 		if (!p->runners[i].ready && anything_waits(p, p->runners[i].name))
 			add(&l, "runner %s cannot be reached, deliveries wait for it: %s",

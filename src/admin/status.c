@@ -134,7 +134,9 @@ static void write_running(struct writer *w, const struct picture *p)
 		writer_int(w, "event", r->event);
 		writer_text(w, "record", r->record);
 		writer_uint(w, "attempt", r->attempt);
+		writer_text(w, "runner", r->runner);
 		writer_moment(w, "started", r->started_ms);
+		writer_text(w, "overdue", r->overdue[0] ? r->overdue : NULL);
 		writer_end(w);
 	}
 	writer_end(w);

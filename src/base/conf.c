@@ -262,6 +262,19 @@ static int load_all(struct load *l, const char *path, struct error *err)
 	return r == 0 ? conf_rules(l->conf, &l->outline, err) : r;
 }
 
+int conf_find(const char *path, struct conf **ret_conf, struct error *err)
+{
+	AUTO(conf) struct conf *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return no_memory(err);
+	r = find_files(c, path, err);
+	if (r == 0)
+		*ret_conf = TAKE(c);
+	return r;
+}
+
 int conf_load(const char *path, struct conf **ret_conf, struct error *err)
 {
 	AUTO(conf) struct conf *c = calloc(1, sizeof(*c));

@@ -156,7 +156,7 @@ static int check_escape(struct conf_scan *s, char quote)
 		return CONF_FAIL(s, s->line, "a text ends on its line; a backslash does not continue it");
 	if (!strchr("\\\"'$nrtbfave", c))
 		return CONF_FAIL(s, s->line, "a backslash before '%c' means nothing in a text; a backslash itself is \\\\",
-				 (unsigned char)c < 0x80 ? c : '?');
+				 c >= ' ' && c < 0x7f ? c : '?');
 	s->at += 2;
 	return 0;
 }

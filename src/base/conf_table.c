@@ -94,7 +94,8 @@
 	X("username", TEXT, ONE(struct conf_autotask, username), NULL, CONF_REQUIRED, 1, 300, conf_text_any) \
 	X("secret", TEXT, ONE(struct conf_autotask, secret), NULL, CONF_REQUIRED | CONF_SECRET, 1, 4000, conf_text_reference) \
 	X("integration-code", TEXT, ONE(struct conf_autotask, integration_code), NULL, CONF_REQUIRED | CONF_SECRET, 1, 4000, conf_text_reference) \
-	X("zone-information", TEXT, ONE(struct conf_autotask, zone_information), NULL, 0, 1, 500, conf_text_url)
+	X("zone-information", TEXT, ONE(struct conf_autotask, zone_information), NULL, 0, 1, 500, conf_text_zone_url) \
+	X("ca-file", TEXT, ONE(struct conf_autotask, ca_file), NULL, 0, 1, 4000, conf_text_file)
 
 #define ROW(name_, kind_, place_, fallback_, flags_, min_, max_, check_)                        \
 	{ .name = (name_), .kind = CONF_##kind_, place_, .fallback = (fallback_),               \

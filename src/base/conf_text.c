@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/secret.h"
+#include "base/url.h"
 #include "conf_private.h"
 
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -69,10 +70,19 @@ static int check_url(const char *text, struct error *err)
 	return 0;
 }
 
-int conf_text_url(const char *text, size_t index, struct error *err)
+/* What it answers decides where the credentials are sent. */
+int conf_text_zone_url(const char *text, size_t index, struct error *err)
 {
+	struct url url;
+
 	(void)index;
-	return check_url(text, err);
+	if (check_url(text, err) < 0)
+		return -EINVAL;
+	if (url_parse(text, &url) < 0)
+		return error_set(err, EINVAL, "is not a URL like https://webservices.autotask.net/atservicesrest/v1.0/zoneInformation");
+	if (!url_is_private(&url))
+		return error_set(err, EINVAL, "must begin with https://; plain http is for a loopback address (127.0.0.1, [::1], localhost) only, since credentials go where this answer says");
+	return 0;
 }
 
 int conf_text_base_url(const char *text, size_t index, struct error *err)

@@ -66,3 +66,16 @@ char *base64_text(const uint8_t *data, size_t len, char *dst)
 	*at = '\0';
 	return dst;
 }
+
+int base64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	return c == '/' ? 63 : -1;
+}

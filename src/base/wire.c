@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 
 #define HEADER_LEN 6    /* magic, verb */
 #define FIELD_LEN 6     /* tag, length */
@@ -270,21 +271,6 @@ int wire_receive(int sock, struct wire_message *m, int *ret_fd)
 	return 1;
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int wire_memfd(const void *data, size_t len)
 {
 	AUTO(fd) int fd = memfd_create("callout", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -292,7 +278,7 @@ int wire_memfd(const void *data, size_t len)
 
 	if (fd < 0)
 		return -errno;
-	r = write_all(fd, data, len);
+	r = file_write(fd, data, len);
 	if (r < 0)
 		return r;
 	if (fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL) < 0)

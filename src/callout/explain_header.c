@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/digest.h"
 #include "explain_private.h"
 
 #define RIGHT_FORM "sha1= and the Base64 of an HMAC-SHA1, 28 characters"
@@ -34,17 +35,9 @@ static int hex_digit(char c)
 }
 
 /* Both alphabets of RFC 4648. */
-static int base64_digit(char c)
+static int either_digit(char c)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+' || c == '-')
-		return 62;
-	return c == '/' || c == '_' ? 63 : -1;
+	return base64_digit(c == '-' ? '+' : c == '_' ? '/' : c);
 }
 
 static const char *digest_of(size_t len)
@@ -85,7 +78,7 @@ static int read_base64(const char *text, size_t len, struct claim *c)
 	if (digits * 6 / 8 > CLAIM_MAX)
 		return -EINVAL;
 	for (size_t i = 0; i < digits; i++) {
-		int digit = base64_digit(text[i]);
+		int digit = either_digit(text[i]);
 
 		if (digit < 0)
 			return -EINVAL;

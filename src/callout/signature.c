@@ -21,19 +21,6 @@ const char *signature_form_name(enum signature_form f)
 
 /* ---- the header ---- */
 
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
-
 /* 27 digits are 162 bits; the last two of them must be zero, or the text is not canonical. */
 static int decode(const char *text, uint8_t mac[static SIGNATURE_LEN])
 {

@@ -39,7 +39,7 @@ static const struct {
 	[OPT_FAILED] = { "failed", "", "dead letters only" },
 	[OPT_YES] = { "yes", "", "do not ask" },
 	[OPT_FOR] = { "for", "TIME", "so long: 30m, 2h, 1d; default: until released" },
-	[OPT_VIA] = { "via", "URL", "send to this address instead of the one configured; the webhook's path is appended" },
+	[OPT_VIA] = { "via", "URL", "send to this address instead of the one listened on; the webhook's path is appended" },
 	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
 	[OPT_TEST] = { "test", "KIND", "which alert: failed, quarantined, deactivated, silent, backlog, ..." },

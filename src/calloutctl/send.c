@@ -12,14 +12,21 @@
 /* Where it goes. */
 struct target {
 	char *url;
-	const char *unix_socket;        /* into the configuration; NULL: TCP */
+	char *unix_socket;              /* NULL: TCP */
 	bool loopback;
 };
 
 static void target_free(struct target *t)
 {
 	free(t->url);
+	free(t->unix_socket);
 }
+
+/* An address listened on, as the configuration writes it. */
+struct place {
+	char text[256];         /* of a UNIX socket at most 113 */
+	bool secure;
+};
 
 /* Where a listening address can be reached from here: "every address" includes loopback. */
 static void reachable(struct sockaddr_storage *sa)
@@ -44,36 +51,80 @@ static char *host_text(const struct sockaddr_storage *sa, socklen_t len)
 	return text_printf(sa->ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static enum exit_status listening_target(const struct conf *c, const struct conf_webhook *w, struct target *ret)
+/* The first of "127.0.0.1:9080 (http), [::]:443 (https, from systemd: web)". False: it is not that. */
+static bool first_place(const char *listening, struct place *ret)
 {
-	const char *scheme = c->tls_certificate ? "https" : "http";
+	const char *end = strstr(listening, " (http");
+
+	if (!end || end == listening)
+		return false;
+	(void)snprintf(ret->text, sizeof(ret->text), "%.*s", (int)(end - listening), listening);
+	ret->secure = end[strlen(" (http")] == 's';
+	return true;
+}
+
+/* Where the daemon says it listens: systemd may have passed other sockets than `listen` names. */
+static bool told_place(struct ctl *ctl, struct place *ret)
+{
+	const struct request q = { .method = "GET", .path = "/v1/status", .timeout_ms = 5000 };
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	AUTO(free) char *listening = NULL;
+	struct sockaddr_storage sa;
+	struct json_value intake;
+	socklen_t len;
+
+	if (client_ask(ctl, &q, &a, NULL) < 0 || a.status != 200 || !a.json || !member(&a.root, "intake", &intake))
+		return false;
+	listening = member_text(&intake, "listening");
+	return first_place(listening, ret) && conf_address_parse(ret->text, &sa, &len, NULL) == 0;
+}
+
+static enum exit_status configured_place(const struct conf *c, struct place *ret)
+{
+	if (!c->listen.count)
+		return complain(CTL_NO, "%s has no listen address: name one with --via URL", c->path);
+	(void)snprintf(ret->text, sizeof(ret->text), "%s", c->listen.items[0]);
+	ret->secure = c->tls_certificate && strncmp(ret->text, "unix:", strlen("unix:")) != 0;
+	return CTL_OK;
+}
+
+static enum exit_status place_target(const struct place *p, const struct conf_webhook *w, struct target *ret)
+{
 	struct sockaddr_storage sa;
 	struct error err = { "" };
 	socklen_t len;
 
-	if (!c->listen.count)
-		return complain(CTL_NO, "%s has no listen address: name one with --via URL", c->path);
-	if (conf_address_parse(c->listen.items[0], &sa, &len, &err) < 0)
-		return complain(CTL_NO, "listen address %s %s", c->listen.items[0], err.text);
+	if (conf_address_parse(p->text, &sa, &len, &err) < 0)
+		return complain(CTL_NO, "listen address %s %s", p->text, err.text);
 	reachable(&sa);
 	ret->loopback = conf_address_is_loopback(&sa);
 	if (sa.ss_family == AF_UNIX)
-		ret->unix_socket = c->listen.items[0] + strlen("unix:");
+		ret->unix_socket = need(strdup(p->text + strlen("unix:")));
 
 	AUTO(free) char *host = ret->unix_socket ? need(strdup("localhost")) : host_text(&sa, len);
 
-	ret->url = text_printf("%s://%s%s", scheme, host, w->path);
+	ret->url = text_printf("%s://%s%s", p->secure ? "https" : "http", host, w->path);
 	return CTL_OK;
 }
 
-/* --via, else the first address the configuration listens on. */
+static enum exit_status listening_target(struct ctl *ctl, const struct conf_webhook *w, struct target *ret)
+{
+	struct place p = { .secure = false };
+	enum exit_status status = CTL_OK;
+
+	if (!told_place(ctl, &p))
+		status = configured_place(ctl_conf(ctl), &p);
+	return status == CTL_OK ? place_target(&p, w, ret) : status;
+}
+
+/* --via, else the first address the daemon listens on; the configuration's, if it does not say. */
 static enum exit_status find_target(struct ctl *ctl, const struct conf_webhook *w, struct target *ret)
 {
 	const char *via = ctl->option[OPT_VIA];
 	size_t len = via ? strlen(via) : 0;
 
 	if (!via)
-		return listening_target(ctl_conf(ctl), w, ret);
+		return listening_target(ctl, w, ret);
 	if (strncmp(via, "http://", 7) != 0 && strncmp(via, "https://", 8) != 0)
 		return misused(ctl, "--via takes an address like https://hooks.example.net, not '%s'", via);
 	while (len && via[len - 1] == '/')

@@ -1,6 +1,5 @@
 /* main.c - calloutd-runner: command line, a socket, then run until told to end. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "runner/runner.h"
 
@@ -53,20 +53,6 @@ static void forbid_core(void)
 	const struct rlimit none = { 0, 0 };
 
 	(void)setrlimit(RLIMIT_CORE, &none);
-}
-
-/* A pipe that became descriptor 1 would be mistaken for our output. */
-static int fill_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO && fcntl(fd, F_SETFD, 0) == 0);
-	if (fd < 0)
-		return -errno;
-	(void)close(fd);
-	return 0;
 }
 
 /* ---- sockets ---- */
@@ -241,7 +227,7 @@ static int serve(const struct settings *s)
 	}
 	forbid_core();
 	loop_block_signals();
-	r = fill_stdio();
+	r = stdio_fill();       /* a pipe that became descriptor 1 would be mistaken for our output */
 	if (r == 0)
 		r = find_socket(s, &o, &err);
 	if (r == 0)

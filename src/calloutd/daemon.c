@@ -144,11 +144,10 @@ static int start_dispatcher(struct daemon *d, struct error *err)
 	return r;
 }
 
-static int start_intake(struct daemon *d, struct error *err)
+static int open_intake(struct daemon *d, struct error *err)
 {
 	const struct intake_options o = {
 		.site = d->site,
-		.journal = d->journal,
 		.sockets = d->passed.intake,
 		.socket_count = d->passed.intake_count,
 		.stored = on_stored,
@@ -156,7 +155,7 @@ static int start_intake(struct daemon *d, struct error *err)
 		.alerts = d->alerts,
 	};
 
-	return intake_start(&o, &d->intake, err);
+	return intake_open(&o, &d->intake, err);
 }
 
 /* Operators who cannot look in are no reason not to receive. */
@@ -212,11 +211,15 @@ static int start_rooms(struct daemon *d, struct error *err)
 	r = alerting_open(d);
 	if (r < 0)
 		return error_set(err, -r, "cannot prepare alerts: %s", strerror(-r));
+	/* Autotask can connect from here on, and waits while the store is recovered. */
+	r = open_intake(d, err);
+	if (r < 0)
+		return r;
 	r = start_journal(d, err);
 	if (r < 0)
 		return r;
 	/* As soon as there is somebody to store it: callouts wait for nothing else of ours. */
-	r = start_intake(d, err);
+	r = intake_start(d->intake, d->journal, err);
 	if (r < 0)
 		return r;
 	r = start_dispatcher(d, err);
@@ -356,7 +359,7 @@ void daemon_tell(struct daemon *d)
 	struct journal_status store;
 	char text[sizeof(d->told)];
 
-	if (!d->intake)
+	if (!d->journal)
 		return;
 	intake_status(d->intake, &intake);
 	journal_status(d->journal, &store);

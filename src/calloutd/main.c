@@ -1,6 +1,5 @@
 /* main.c - calloutd: command line, then start, run, stop. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "private.h"
 
@@ -82,20 +83,6 @@ static void forbid_looking(void)
 	(void)umask(0077);
 }
 
-/* A database that became descriptor 2 would be written log lines into. */
-static int fill_stdio(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO && fcntl(fd, F_SETFD, 0) == 0);
-	if (fd < 0)
-		return -errno;
-	(void)close(fd);
-	return 0;
-}
-
 static int serve(const char *path)
 {
 	struct daemon d = {
@@ -109,7 +96,7 @@ static int serve(const char *path)
 
 	forbid_looking();
 	loop_block_signals();
-	r = fill_stdio();
+	r = stdio_fill();       /* a database that became descriptor 2 would be written log lines into */
 	if (r == 0)
 		r = daemon_start(&d, &err);
 	if (r < 0) {

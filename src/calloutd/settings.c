@@ -71,7 +71,7 @@ static int load(const char *path, unsigned leniency, struct site **ret_site, str
 /* ---- where the last good one is ---- */
 
 /*
- * A line `state-directory = "/..."` of a file that is not valid. It may be a comment's or
+ * A line `state-directory = "/..."` of one of the files, which may not be valid. It may be a comment's or
  * anything: what it leads to is believed only if a good configuration there says the same.
  */
 static bool take_directory(const char *line, char *dst, size_t cap)
@@ -139,11 +139,15 @@ static int load_kept(struct daemon *d, const char *directory, unsigned leniency,
 
 static int load_last_good(struct daemon *d, unsigned leniency, struct site **ret_site, struct error *err)
 {
+	AUTO(conf) struct conf *files = NULL;
 	char directory[PATH_MAX];
 	int r = -ENOENT;
 
-	if (guess_directory(d->conf_path, directory, sizeof(directory)))
-		r = load_kept(d, directory, leniency, ret_site, err);
+	/* The file that is wrong need not be the one that says where. */
+	if (conf_find(d->conf_path, &files, NULL) == 0)
+		for (size_t i = 0; r < 0 && i < files->files.count; i++)
+			if (guess_directory(files->files.items[i], directory, sizeof(directory)))
+				r = load_kept(d, directory, leniency, ret_site, err);
 	if (r < 0)
 		r = load_kept(d, conf_state_directory(NULL, directory, sizeof(directory)), leniency, ret_site, err);
 	return r;

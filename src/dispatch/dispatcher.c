@@ -53,6 +53,7 @@
 #define REOPEN_MS 500
 #define GRACE_MS 15000
 #define RECHECK_MS 30000
+#define OVERDUE_MS 15000        /* 5 s between SIGTERM and SIGKILL are the runner's right */
 #define REOPEN_MAX_MS 30000
 
 struct moment moment_now(void)
@@ -369,6 +370,7 @@ int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, 
 	d->writable = true;
 	d->grace_ms = o->grace_ms ? o->grace_ms : GRACE_MS;
 	d->recheck_ms = o->recheck_ms ? o->recheck_ms : RECHECK_MS;
+	d->overdue_ms = o->overdue_ms ? o->overdue_ms : OVERDUE_MS;
 	d->reopen_wait_ms = REOPEN_MS;
 	d->reread_ms = now.mono_ms - REREAD_MS;
 	d->next_trial = -now.real_ms;

@@ -5,6 +5,10 @@
  * be running there and is not told is interrupted; what is told and unknown here (we have been
  * restarted) is looked up in the store and taken up as under way. Only then is the link ready
  * and anything new started.
+ *
+ * Runners are apart because their handlers are to be apart: one's word about another's handler
+ * counts for nothing. It is acknowledged, so that an honest one, whose handler was moved to
+ * another runner before a restart, forgets it; the delivery is run where it belongs.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -62,6 +66,7 @@ static struct errand *adopt(struct peer *p, struct lane *l, const struct event *
 			    const struct known *k, unsigned attempt, int64_t started_ms)
 {
 	struct errand *a = errand_add(l, e->id, e->record);
+	struct moment now = moment_now();
 
 	if (!a) {
 		p->again = true;
@@ -71,6 +76,7 @@ static struct errand *adopt(struct peer *p, struct lane *l, const struct event *
 	a->attempts = attempt > 0 ? attempt - 1 : 0;
 	a->parked = k->state != DELIVERY_WAITING;
 	a->started_ms = started_ms;
+	errand_expect(a, &now);
 	a->told = true;
 	a->probe = lane_paused(l) && started_ms >= l->state.pause_until_ms;
 	l->probes += a->probe;
@@ -79,6 +85,25 @@ static struct errand *adopt(struct peer *p, struct lane *l, const struct event *
 }
 
 /* ---- callbacks ---- */
+
+/* Of a handler that is configured no more nobody knows whose it was: its last runner may tell. */
+static bool is_strangers(const struct peer *p, const struct lane *l, const struct errand *e)
+{
+	if (e && e->peer)
+		return e->peer != p;
+	return l && l->peer && l->peer != p;
+}
+
+static void refuse_stranger(struct peer *p, const struct lane *l, int64_t event)
+{
+	if (p->stranger)
+		return;                 /* said once a connection: it could say it without end */
+	p->stranger = true;
+	log_err((&(struct log_ctx){ .event = event, .handler = l->state.name, .reason = "stranger" }),
+		"runner %s speaks of event %" PRId64 " of %s, which is not run there: ignored. Was the "
+		"handler moved to another runner? If not, a handler may have taken that runner over",
+		p->name, event, l->state.name);
+}
 
 static void on_running(void *arg, const char *handler, int64_t event, unsigned attempt, int64_t started_ms)
 {
@@ -91,6 +116,11 @@ static void on_running(void *arg, const char *handler, int64_t event, unsigned a
 
 	if (event <= 0 || (!l && p->d->loaded))
 		return;                 /* a former daemon's trial, or of another store: its result is dropped */
+	if (is_strangers(p, l, e)) {
+		refuse_stranger(p, l, event);
+		link_stop(p->link, handler, event);
+		return;
+	}
 	if (e && e->stage == STAGE_RUNNING) {
 		e->peer = p;
 		e->told = true;
@@ -195,6 +225,9 @@ static void on_result(void *arg, const struct link_result *r)
 	if (r->event <= 0) {
 		(void)trial_result(p, r);
 		drop_result(p, r);
+	} else if (is_strangers(p, l, e)) {
+		refuse_stranger(p, l, r->event);
+		drop_result(p, r);
 	} else if (e && e->stage == STAGE_RUNNING && e->attempts + 1 == r->attempt) {
 		e->peer = p;
 		settle_result(e, r);
@@ -234,7 +267,7 @@ static void on_refused(void *arg, const char *handler, int64_t event, unsigned a
 		(void)trial_refused(p, event, text);
 		return;
 	}
-	if (!e || e->stage != STAGE_RUNNING || e->attempts + 1 != attempt)
+	if (!e || e->peer != p || e->stage != STAGE_RUNNING || e->attempts + 1 != attempt)
 		return;
 	if (why == WIRE_ALREADY) {
 		link_again(p->link);    /* it will tell what is true */
@@ -276,6 +309,7 @@ static void on_lost(void *arg, const char *why)
 	unsigned n = doubt_all(p);
 
 	p->lost = true;
+	p->stranger = false;
 	p->lost_ms = moment_now().mono_ms;
 	if (n > 0)
 		log_warn(NULL, "runner %s: %s; %u attempts ran there", p->name, why, n);
@@ -372,8 +406,12 @@ static void tend(struct peer *p, const struct moment *now)
 	for (struct lane *l = p->d->lanes; l; l = l->next) {
 		for (e = l->errands; e; e = next) {
 			next = e->next;
-			if (e->peer != p || e->stage != STAGE_RUNNING || e->told)
+			if (e->peer != p || e->stage != STAGE_RUNNING)
 				continue;
+			if (e->told) {
+				errand_watch(e, now);
+				continue;
+			}
 			if (over)
 				settle_interrupted(e);
 			doubtful++;

@@ -78,6 +78,8 @@ struct errand {                         /* a delivery under way */
 	struct lane *lane;
 	struct peer *peer;              /* NULL: nothing was run */
 	int64_t event, started_ms;
+	int64_t end_by_ms;              /* overdue if nothing was heard by then (mono); FOREVER: unknown */
+	bool overdue;                   /* and said so */
 	char record[CALLOUT_RECORD_MAX];
 	uint64_t hash;
 	unsigned attempts;              /* used up before this one */
@@ -134,6 +136,7 @@ struct peer {
 	bool lost;                      /* what ran there is not known to run */
 	int64_t lost_ms;                /* since (mono) */
 	int64_t busy_until_ms;          /* it refused for the moment (mono) */
+	bool stranger;                  /* said of this connection: it spoke of another runner's handler */
 	bool again;                     /* the store could not be read while it told: let it tell again */
 };
 
@@ -160,7 +163,7 @@ struct dispatcher {
 	int64_t next_trial;
 	unsigned running, stuck;
 	bool writable;                  /* the last thing we heard of the journal */
-	int64_t grace_ms, recheck_ms;
+	int64_t grace_ms, recheck_ms, overdue_ms;
 	int64_t stuck_ms, stuck_wait_ms;        /* when to try stuck settles again (mono) */
 	int64_t wake_ms;                /* earliest moment something is to be done (mono) */
 };
@@ -229,6 +232,11 @@ void peers_reload(struct dispatcher *d);
 void peers_tend(struct dispatcher *d, const struct moment *now);
 void peers_free(struct dispatcher *d);
 bool peer_ready(struct peer *p, const struct moment *now);
+
+/* overdue.c: runs of which nothing is heard after their timeout */
+void errand_expect(struct errand *e, const struct moment *now); /* by when its end must be told, from started_ms */
+void errand_watch(struct errand *e, const struct moment *now);  /* is it over? Said in the log once */
+const char *errand_overdue_text(const struct errand *e, char *dst, size_t cap);
 
 /* trial.c: calloutctl try, and alerts */
 bool trial_result(struct peer *p, const struct link_result *r);

@@ -80,6 +80,7 @@ static void note_start(struct lane *l, const struct choice *c, struct errand *e,
 	e->late = ref->late;
 	e->parked = c->from_due;
 	e->started_ms = now->real_ms;
+	errand_expect(e, now);
 	e->told = true;
 	e->probe = lane_paused(l);
 	l->probes += e->probe;

@@ -24,7 +24,8 @@ struct trial {
 	void *body;
 	size_t len;
 	bool started;
-	int64_t until_ms;               /* mono */
+	int64_t until_ms;               /* mono: its runner must be there; once started: its end told */
+	int64_t timeout_ms;             /* of the program */
 	dispatcher_tried_fn *done;
 	void *arg;
 };
@@ -95,6 +96,8 @@ static void start(struct dispatcher *d, struct trial *t)
 
 	if (r == 0) {
 		t->started = true;
+		t->until_ms = clock_mono_ms() + t->timeout_ms + d->overdue_ms;
+		dispatch_at(d, t->until_ms);
 	} else if (r != -EAGAIN && r != -ENOTCONN) {
 		(void)snprintf(why, sizeof(why), "it cannot be handed to the runner: %s", strerror(-r));
 		end(d, t, NULL, why);
@@ -108,8 +111,14 @@ void trials_tend(struct dispatcher *d, const struct moment *now)
 
 	for (t = d->trials; t; t = next) {
 		next = t->next;
-		if (t->started)
+		if (t->started && now->mono_ms >= t->until_ms) {
+			end(d, t, NULL, "nothing was heard of it after its timeout: the runner hangs, restart it");
 			continue;
+		}
+		if (t->started) {
+			dispatch_at(d, t->until_ms);
+			continue;
+		}
 		if (peer_ready(t->peer, now)) {
 			start(d, t);
 		} else if (now->mono_ms >= t->until_ms) {
@@ -129,7 +138,7 @@ void trials_end(struct dispatcher *d)
 }
 
 /* Takes env over, also on failure. */
-static int begin(struct dispatcher *d, const char *title, struct peer *peer, char **env, const void *body,
+static int begin(struct dispatcher *d, const struct conf_handler *h, struct peer *peer, char **env, const void *body,
 		 size_t len, dispatcher_tried_fn *done, void *arg)
 {
 	AUTO(trial) struct trial *t = calloc(1, sizeof(*t));
@@ -146,7 +155,8 @@ static int begin(struct dispatcher *d, const char *title, struct peer *peer, cha
 		memcpy(t->body, body, len);
 	t->len = len;
 	t->peer = peer;
-	(void)snprintf(t->handler, sizeof(t->handler), "%s", title);
+	(void)snprintf(t->handler, sizeof(t->handler), "%s", h->title);
+	t->timeout_ms = h->timeout_ms;
 	t->event = d->next_trial--;
 	t->until_ms = clock_mono_ms() + PATIENCE_MS;
 	t->done = done;
@@ -170,7 +180,7 @@ int dispatcher_try(struct dispatcher *d, const char *handler, const struct event
 	e.id = 0;
 	e.source = SOURCE_TEST;
 	r = environment_build(l->conf, &e, 1, false, body, len, &env);
-	return r < 0 ? r : begin(d, handler, l->peer, env, body, len, done, arg);
+	return r < 0 ? r : begin(d, l->conf, l->peer, env, body, len, done, arg);
 }
 
 /* As environment_build() packs: pointers and texts in one allocation. NULL: no memory. */
@@ -202,5 +212,5 @@ int dispatcher_alert(struct dispatcher *d, const char *const *env, const void *b
 
 	if (!c)
 		return -ENOENT;
-	return copy ? begin(d, CONF_ALERT_TITLE, peer, copy, body, len, done, arg) : -ENOMEM;
+	return copy ? begin(d, &c->program, peer, copy, body, len, done, arg) : -ENOMEM;
 }

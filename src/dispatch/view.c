@@ -122,6 +122,10 @@ int dispatcher_running(struct dispatcher *d, struct running_view **ret, size_t *
 			v->event = e->event;
 			v->started_ms = e->started_ms;
 			v->attempt = e->attempts + 1;
+			if (e->peer)
+				memcpy(v->runner, e->peer->name, sizeof(v->runner));
+			if (e->overdue && e->told)
+				(void)errand_overdue_text(e, v->overdue, sizeof(v->overdue));
 		}
 	}
 	*ret = views;

@@ -74,17 +74,6 @@ static void release(struct intake *in)
 	free(in);
 }
 
-static int open_door(struct intake *in, struct error *err)
-{
-	struct door_socket sockets[LISTENERS_MAX];
-	int r;
-
-	for (size_t i = 0; i < in->listener_count; i++)
-		sockets[i] = listener_door(&in->listeners[i]);
-	r = door_open(sockets, in->listener_count, &in->door);
-	return r == 0 ? 0 : error_set(err, -r, "cannot start accepting connections: %s", strerror(-r));
-}
-
 static int build(struct intake *in, const struct intake_options *o, struct error *err)
 {
 	const struct conf *c = site_conf(o->site);
@@ -104,10 +93,10 @@ static int build(struct intake *in, const struct intake_options *o, struct error
 	r = listeners_open(in, o, err);
 	for (size_t i = 0; r == 0 && i < in->listener_count; i++)
 		r = listener_start(&in->listeners[i], err);
-	return r == 0 ? open_door(in, err) : r;
+	return r;
 }
 
-int intake_start(const struct intake_options *o, struct intake **ret, struct error *err)
+int intake_open(const struct intake_options *o, struct intake **ret, struct error *err)
 {
 	struct intake *in = calloc(1, sizeof(*in));
 	int r;
@@ -122,7 +111,6 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	(void)pthread_mutex_init(&in->lock, NULL);
 	(void)pthread_mutex_init(&in->stored_lock, NULL);
 	tallies_init(&in->tallies);
-	in->journal = o->journal;
 	in->stored = o->stored;
 	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
@@ -139,6 +127,18 @@ int intake_start(const struct intake_options *o, struct intake **ret, struct err
 	}
 	*ret = in;
 	return 0;
+}
+
+int intake_start(struct intake *in, struct journal *journal, struct error *err)
+{
+	struct door_socket sockets[LISTENERS_MAX];
+	int r;
+
+	for (size_t i = 0; i < in->listener_count; i++)
+		sockets[i] = listener_door(&in->listeners[i]);
+	in->journal = journal;
+	r = door_open(sockets, in->listener_count, &in->door);
+	return r == 0 ? 0 : error_set(err, -r, "cannot start accepting connections: %s", strerror(-r));
 }
 
 /* ---- reload ---- */

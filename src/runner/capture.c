@@ -3,24 +3,62 @@
  *
  * Life: capture_start(); on_readable() until the pipe ends, which calls ended() once; or
  * capture_close() from outside, which does not. Memory is taken when something is written.
+ *
+ * The journal is everybody's: of an output that has no end a thousand lines in ten seconds go
+ * there, then one that says how many did not. What is kept with the attempt is not touched by that.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "private.h"
 
 #define READ_BYTES (64 * 1024)  /* a pipe holds no more: one turn, then the others' */
 #define LINE_BYTES 1024         /* longer lines are logged in pieces */
+#define LINES_MAX 1000          /* logged in ... */
+#define LINES_MS 10000
 
 struct captured {
 	char tail[WIRE_OUTPUT_MAX];     /* a ring: byte n of the output is at n % WIRE_OUTPUT_MAX */
 	char line[LINE_BYTES + 4];
 	size_t line_len;
+	int64_t since_ms;       /* of the span in which lines are counted (mono) */
+	unsigned lines;
+	uint64_t left_out;
 };
+
+static void tell_left_out(struct capture *c)
+{
+	struct captured *k = c->captured;
+
+	if (k->left_out)
+		log_warn(c->log, "%" PRIu64 " more lines were left out: a handler may log %d in %d s of each output",
+			 k->left_out, LINES_MAX, LINES_MS / 1000);
+	k->left_out = 0;
+}
+
+static bool may_log(struct capture *c)
+{
+	struct captured *k = c->captured;
+	int64_t now_ms = clock_mono_ms();
+
+	if (now_ms - k->since_ms >= LINES_MS) {
+		tell_left_out(c);
+		k->since_ms = now_ms;
+		k->lines = 0;
+	}
+	if (k->lines < LINES_MAX) {
+		k->lines++;
+		return true;
+	}
+	k->left_out++;
+	return false;
+}
 
 static void log_line(struct capture *c)
 {
@@ -28,7 +66,7 @@ static void log_line(struct capture *c)
 
 	if (k->line_len > 0 && k->line[k->line_len - 1] == '\r')
 		k->line_len--;
-	if (k->line_len > 0)
+	if (k->line_len > 0 && may_log(c))
 		log_info(c->log, "%.*s", (int)k->line_len, k->line);
 	k->line_len = 0;
 }
@@ -79,8 +117,12 @@ static void add(struct capture *c, const char *data, size_t len)
 	if (!c->captured) {
 		/* A tail with a hole would be a lie: memory at the first byte, or nothing is kept. */
 		c->captured = c->total == 0 ? malloc(sizeof(*c->captured)) : NULL;
-		if (c->captured)
+		if (c->captured) {
 			c->captured->line_len = 0;
+			c->captured->since_ms = clock_mono_ms();
+			c->captured->lines = 0;
+			c->captured->left_out = 0;
+		}
 	}
 	if (!c->captured) {
 		c->total += len;
@@ -129,8 +171,10 @@ void capture_close(struct capture *c)
 	c->source = sd_event_source_disable_unref(c->source);
 	if (c->fd >= 0)
 		(void)close(TAKE_FD(c->fd));
-	if (c->captured && c->log)
+	if (c->captured && c->log) {
 		log_line(c);
+		tell_left_out(c);
+	}
 }
 
 void capture_free(struct capture *c)

@@ -37,8 +37,33 @@ sum() { api /v1/status >/dev/null && jq -e >/dev/null "[.handlers[] | select(.ha
 	said '[.started, .now, .webhooks[0].last_callout] | all(test("^20[0-9-]+T[0-9:]+\\.[0-9]{3}Z$"))'
 	# What docs/admin-api.md shows is there, member by member; nothing runs now, so that row's are missing.
 	diff <(sed -n '/^### GET .v1.status/,/^.state. is/p' "$ROOT/docs/admin-api.md" | grep -o '"[a-z_]*":' | tr -d '":' | sort -u) \
-		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record attempt; } | sort -u)
+		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record attempt overdue; } | sort -u)
 }
+
+@test "a frozen runner is a problem once its handler's timeout has passed, until it goes on" {
+	handler record <<-'EOF_HANDLER'
+		#!/bin/sh
+		echo "$$" >"$(dirname "$0")/../out/log"
+		exec /bin/sleep 600
+	EOF_HANDLER
+	conf_usual 'timeout = "1s"' 'retry = { "1h" }'
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	poll 5 lines 1
+	runner=$(pgrep -P "$DAEMON" -f calloutd-runner)
+	kill -STOP "$runner"
+	[ "$(api /v1/status)" = 200 ]
+	said '.state == "ok" and (.running[0] | .event == 1 and .runner == "child" and .overdue == null)'
+	poll 25 overdue
+	said '.state == "degraded" and .running[0].overdue == (.problems[0] | sub("^handler record, event 1: "; ""))'
+	said '.problems[0] | startswith("handler record, event 1: runs since 20") and contains("in runner child") and contains("restart calloutd")'
+	logged 'event 1: record runs since .*the runner hangs'
+	kill -CONT "$runner"
+	poll 10 state 1 waiting
+	[ "$(api /v1/status)" = 200 ]
+	said '.state == "ok" and .running == []'
+}
+overdue() { api /v1/status >/dev/null && jq -e '.problems != []' "$T/api" >/dev/null; }
 
 @test "what is wrong is refused with what would be right" {
 	conf_usual
@@ -84,6 +109,48 @@ sum() { api /v1/status >/dev/null && jq -e >/dev/null "[.handlers[] | select(.ha
 	head -c 70000 /dev/zero >"$T/big"
 	run api /v1/retry -H 'Transfer-Encoding: chunked' --data-binary "@$T/big"
 	[ "$status" != 0 ]
+	[ "$(api /health)" = 200 ]
+}
+
+# raw TEXT: what is answered to these bytes, within 5 s; at most until the other side closes.
+raw() { printf '%b' "$1" | timeout 5 socat -t 5 - "UNIX-CONNECT:$ADMIN"; }
+
+@test "where the body ends must be certain: refused with 400, and the connection ends" {
+	local name bytes
+	conf_usual
+	start_daemon
+	while IFS='|' read -r name bytes; do
+		raw "POST /v1/retry HTTP/1.1\r\nHost: x\r\n$bytes" >"$T/raw"
+		head -n 1 "$T/raw" | grep -q '^HTTP/1.1 400 ' || { echo "$name"; cat "$T/raw"; return 1; }
+		grep -qi '^connection: close' "$T/raw"
+		grep -q "\"error\":.*ambiguous: .*$name" "$T/raw"
+		[ "$(grep -c '^HTTP/' "$T/raw")" = 1 ]
+	done <<-'EOF_CASES'
+		more than one Content-Length|Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}
+		more than one Content-Length|Content-Length: 2\r\nContent-Length: 51\r\n\r\n{}GET /health HTTP/1.1\r\nHost: x\r\n\r\n
+		both Content-Length and Transfer-Encoding|Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n
+		a Transfer-Encoding other than|Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n
+		a Transfer-Encoding other than|Transfer-Encoding: gzip\r\n\r\n{}
+	EOF_CASES
+}
+
+@test "a query with many parameters, or a long one, is refused at once" {
+	local count many
+	conf_usual
+	start_daemon
+	for count in 65 500 4000; do
+		many=$(seq -s '&' -f 'a%g=1' "$count")
+		[ "$(api "/v1/events?$many" --max-time 5)" = 414 ]; refused 'too many parameters'
+	done
+	[ "$(api "/v1/events?$(seq -s '&' -f 'a%g=1' 64)")" = 400 ]; refused '"a1" is not known'
+	for count in 8200 32690 32700; do
+		many=$(head -c "$count" /dev/zero | tr '\0' x)
+		[ "$(api "/v1/events?webhook=$many" --max-time 5)" = 414 ]
+	done
+	[ "$(api "/v1/events?webhook=$(head -c 8000 /dev/zero | tr '\0' x)")" = 400 ]
+	# Nothing of it is done, and the connection ends.
+	raw "GET /v1/status?$(seq -s '&' -f 'a%g=1' 100) HTTP/1.1\r\nHost: x\r\n\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n" >"$T/raw"
+	[ "$(grep -c '^HTTP/' "$T/raw")" = 1 ]
 	[ "$(api /health)" = 200 ]
 }
 

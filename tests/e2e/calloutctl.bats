@@ -484,6 +484,23 @@ began() {
 	[[ $output == *certificate* ]]
 }
 
+@test "send goes where the daemon listens, though systemd passed another socket than the configuration names" {
+	local other
+	command -v systemd-socket-activate >/dev/null || skip "needs systemd-socket-activate"
+	other=$(free_port)
+	systemd-socket-activate -l "127.0.0.1:$other" --fdname=web -E CALLOUTD_LOG=stderr "$BUILD/calloutd" \
+		--config "$T/calloutd.conf" >>"$T/log" 2>&1 3>&- &
+	DAEMON=$!
+	URL=http://127.0.0.1:$other
+	poll 10 daemon_up
+	ctl send "$(body 1)" --webhook tickets | grep -q '^200: stored as event 1'
+	never curl -s --max-time 2 "http://127.0.0.1:$PORT/"
+	# Without the daemon the configuration is what there is to go by.
+	stop_daemon
+	fails 3 send "$(body 2)" --webhook tickets
+	[[ $output == *"port $PORT"* || $output == *":$PORT"* ]] || { echo "$output"; return 1; }
+}
+
 @test "sign: what the openssl command says" {
 	file=$(body 1)
 	[ "$(ctl sign "$file" --webhook tickets)" = "X-Hook-Signature: $(sign "$file")" ]

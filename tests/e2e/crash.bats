@@ -34,7 +34,7 @@ rounds() {
 		wait "$LOAD" || true
 	done
 	start_daemon
-	poll 60 all_handled
+	poll 300 all_handled
 	stop_daemon
 	LOAD=
 }

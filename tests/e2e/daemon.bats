@@ -22,6 +22,28 @@ teardown() { clean_home; }
 	stop_daemon
 }
 
+@test "and where a file of conf.d says it, whichever of them is broken" {
+	conf_usual
+	mkdir "$T/conf.d"
+	grep '^state-directory' "$T/calloutd.conf" >"$T/conf.d/20-places.conf"
+	sed -i '/^state-directory/d' "$T/calloutd.conf"
+	start_daemon
+	stop_daemon
+	[ -s "$T/state/last-good.conf" ]
+	cp "$T/calloutd.conf" "$T/good"
+	sed -i '1i nonsense = {' "$T/calloutd.conf"
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	poll 5 lines 1
+	status_says 'last good'
+	stop_daemon
+	cp "$T/good" "$T/calloutd.conf"
+	echo 'state-directory = "/nowhere"' >"$T/conf.d/10-twice.conf"
+	start_daemon
+	status_says 'last good'
+	stop_daemon
+}
+
 @test "what the broken file leads to is not believed when it is of another state directory" {
 	conf_usual
 	start_daemon

@@ -3,15 +3,11 @@
 # and ranges are the real ones, handlers run, proxies pass callouts on, files named are there.
 
 load lib
+load far
 load ../blocks
 
 setup() { make_home; }
-teardown() {
-	for pid in ${PIDS:-}; do
-		if kill "$pid" 2>/dev/null; then wait "$pid" 2>/dev/null || true; fi
-	done
-	clean_home
-}
+teardown() { end_pids; clean_home; }
 
 check() { "$BUILD/calloutd" --config "$T/calloutd.conf" --check; }
 # at_home: an example's places become this test's, so that its secrets and handlers are there.
@@ -275,24 +271,9 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 # ---- handlers and proxies ----
 
 @test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
-	port=$(free_port)
-	cat >"$T/far.py" <<-'EOT'
-		import http.server, sys
-		class Far(http.server.BaseHTTPRequestHandler):
-		    def do_POST(self):
-		        body = self.rfile.read(int(self.headers["Content-Length"]))
-		        open(sys.argv[2], "ab").write(self.headers["Idempotency-Key"].encode() + b" " + body + b"\n")
-		        self.send_response(200)
-		        self.send_header("Content-Length", "0")
-		        self.end_headers()
-		http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Far).serve_forever()
-	EOT
-	/usr/bin/python3 "$T/far.py" "$port" "$T/far.log" >"$T/far.out" 2>&1 3>&- &
-	PIDS=$!
-	far_up() { curl -s -o /dev/null "http://127.0.0.1:$port/"; }
-	poll 10 far_up
+	far_side
 	man_block calloutd-handler.7 2 | handler forward
-	{ conf_top; conf_webhook; conf_handler forward "environment = { \"TARGET_URL=http://127.0.0.1:$port/\" }"; } >"$T/calloutd.conf"
+	{ conf_top; conf_webhook; conf_handler forward "environment = { \"TARGET_URL=http://127.0.0.1:$FAR/\" }"; } >"$T/calloutd.conf"
 	start_daemon
 	[ "$(post "$(body 1 Update)")" = 200 ]
 	file=$(body 2 Create)
@@ -303,51 +284,19 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 	[ "$(cat "$T/far.log")" = "calloutd-2 $(cat "$file")" ]
 }
 
-# through PORT: a callout comes through untouched, its client is known, a forged one is not believed.
-through() {
-	{ conf_top; grep -oE 'trusted-proxies = \{[^}]*\}' "$ROOT/README.md"; conf_webhook; conf_handler record; } >"$T/calloutd.conf"
-	start_daemon
-	proxy_up() { curl -s -o /dev/null "http://127.0.0.1:$1/"; }
-	poll 20 proxy_up "$1"
-	file=$(body 5)
-	[ "$(URL=http://127.0.0.1:$1 post "$file" -H 'X-Forwarded-For: 203.0.113.9')" = 200 ]
-	poll 10 lines 1
-	cmp "$file" "$T/out/1.record"
-	[ "$(ctl show 1 --json | jq -r .client)" = 127.0.0.1 ]
-}
+trusted() { grep -oE 'trusted-proxies = \{[^}]*\}' "$ROOT/README.md"; }
 
 @test "README: the lines for nginx" {
 	front=$(free_port)
-	block "$REACHABLE" 1 | sed "s/127.0.0.1:9080/127.0.0.1:$PORT/" >"$T/location.conf"
-	cat >"$T/nginx.conf" <<-EOT
-		daemon off;
-		user root;
-		pid $T/nginx.pid;
-		error_log $T/nginx.log;
-		events { }
-		http {
-		    access_log $T/access.log;
-		    client_body_temp_path $T/nginx-body;
-		    proxy_temp_path $T/nginx-proxy;
-		    fastcgi_temp_path $T/nginx-fastcgi;
-		    uwsgi_temp_path $T/nginx-uwsgi;
-		    scgi_temp_path $T/nginx-scgi;
-		    server { listen 127.0.0.1:$front; include $T/location.conf; }
-		}
-	EOT
-	/usr/sbin/nginx -c "$T/nginx.conf" 3>&- &
-	PIDS=$!
-	through "$front"
+	start_nginx "$front" < <(block "$REACHABLE" 1)
+	through_proxy "$front" "$(trusted)"
 	never grep -q "${HOOK##*/}" "$T/access.log"
 }
 
 @test "README: the lines for Caddy" {
 	front=$(free_port)
-	{ printf '{\n\tadmin off\n}\n'
-	  block "$REACHABLE" 2 | sed "s|hooks.example.net|http://127.0.0.1:$front|; s/127.0.0.1:9080/127.0.0.1:$PORT/"; } >"$T/Caddyfile"
-	HOME=$T XDG_DATA_HOME=$T caddy run --adapter caddyfile --config "$T/Caddyfile" >"$T/caddy.log" 2>&1 3>&- &
-	PIDS=$!
-	through "$front"
+	start_caddy "$front" < <(block "$REACHABLE" 2)
+	through_proxy "$front" "$(trusted)"
 }
 
 @test "README: socat writes a request down, verify tells what is wrong with it" {

@@ -272,8 +272,12 @@ struct MHD_Daemon *http_start(struct sim *sim)
 		0, NULL, NULL, on_request, sim, MHD_OPTION_SOCK_ADDR, &here, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U,
 		MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL, MHD_OPTION_CONNECTION_TIMEOUT, 60U, MHD_OPTION_END);
 
-	if (daemon)
+	/* Calls may come already; they read it under the lock. */
+	if (daemon) {
+		pthread_mutex_lock(&sim->lock);
 		sim->opt.port = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+		pthread_mutex_unlock(&sim->lock);
+	}
 	return daemon;
 }
 

@@ -6,7 +6,6 @@
 #ifndef CALLOUTD_TESTS_CONF_TEST_H
 #define CALLOUTD_TESTS_CONF_TEST_H
 
-#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "test_tree.h"
 
 #define LONG_TOKEN "6f1d0e9c2b7a4d5f8e3c1a0b9d8e7f6a"
 #define WEBHOOK "webhook \"tickets\" { path = \"/hook/" LONG_TOKEN "\" secrets = { \"file:/secret\" } }\n"
@@ -60,7 +60,7 @@ static const char everything[] =
 	"  backlog-after = \"1s\" certificate-before = \"1m\" environment = { \"A=b\" } timeout = \"10ms\"\n"
 	"  retry = { \"10ms\" } runner = \"other\" log-output = \"none\" }\n"
 	"autotask { username = \"u@example.net\" secret = \"file:/s\" integration-code = \"credential:c\"\n"
-	"  zone-information = \"https://x/v1.0/zoneInformation\" }\n";
+	"  zone-information = \"https://x/v1.0/zoneInformation\" ca-file = \"/etc/ssl/ours.pem\" }\n";
 
 static char home[PATH_MAX - 64];
 
@@ -71,18 +71,10 @@ static inline int make_home(void **state)
 	return mkdtemp(home) ? 0 : -1;
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static inline int remove_home(void **state)
 {
 	(void)state;
-	return nftw(home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return remove_tree(home);
 }
 
 /* The path of a file below home. One at a time. */
@@ -119,6 +111,19 @@ static inline struct conf *load_good(const char *text)
 		fail_msg("refused: %s\n%s", err.text, text);
 	assert_non_null(c);
 	return c;
+}
+
+/* free() it. */
+static inline char *printed(const struct conf *c)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_non_null(f);
+	assert_int_equal(conf_print(c, f), 0);
+	assert_int_equal(fclose(f), 0);
+	return text;
 }
 
 /* Load a text that must be refused; the sentence without the directory. */

@@ -15,7 +15,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -65,7 +64,7 @@ struct actor {
 	struct start *starts;
 	size_t start_count, acks;
 	unsigned running, most;         /* at once */
-	unsigned reloads;
+	unsigned reloads, stops;
 	int refuse;                     /* enum wire_refusal for every START; 0: none */
 	bool deaf;                      /* accepts connections, but says nothing */
 	bool keeps_all;                 /* acknowledgements get lost on the way */
@@ -83,7 +82,7 @@ struct house {
 	struct actor actor;
 	void *arg;                      /* the test's own */
 	const char *reads_from;         /* the dispatcher's state directory, if another name is wanted */
-	int64_t grace_ms, recheck_ms;   /* the dispatcher's, where the test shortens them */
+	int64_t grace_ms, recheck_ms, overdue_ms;       /* the dispatcher's, where the test shortens them */
 	int64_t events;                 /* accepted so far */
 };
 
@@ -279,6 +278,8 @@ static UNUSED int actor_on_talk(sd_event_source *source, int fd, uint32_t events
 			actor_acknowledged(a);
 		else if (a->m.verb == WIRE_RELOAD)
 			a->reloads++;
+		else if (a->m.verb == WIRE_STOP)
+			a->stops++;
 	}
 	if (r != -EAGAIN)
 		actor_hang_up(a);
@@ -309,10 +310,10 @@ static UNUSED int actor_on_connection(sd_event_source *source, int fd, uint32_t 
 	return 0;
 }
 
-static UNUSED void actor_listen(struct house *h, const char *name)
+static UNUSED void actor_listen_as(struct actor *a, const char *name)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	struct actor *a = &h->actor;
+	struct house *h = a->house;
 
 	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s.sock", h->directory, name);
 	a->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -321,6 +322,11 @@ static UNUSED void actor_listen(struct house *h, const char *name)
 	assert_int_equal(listen(a->listen_fd, 4), 0);
 	assert_true(sd_event_add_io(loop_event(h->loop), &a->listening, a->listen_fd, EPOLLIN,
 				    actor_on_connection, a) >= 0);
+}
+
+static UNUSED void actor_listen(struct house *h, const char *name)
+{
+	actor_listen_as(&h->actor, name);
 }
 
 static UNUSED void actor_stop_listening(struct house *h)

@@ -6,6 +6,13 @@
 #define TEST_DISPATCH_HOUSE_H
 
 #include "dispatch_actor.h"
+#include "test_tree.h"
+
+/* A handler's section, and those most tests have. */
+#define HANDLER(name, settings)                                                 \
+	"handler \"" name "\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
+#define ONE(settings) HANDLER("h", settings)
+#define TWO(settings) HANDLER("g", settings)
 
 /* ---- the house ---- */
 
@@ -59,6 +66,7 @@ static UNUSED void house_dispatch(struct house *h)
 		.runner_directory = h->directory,
 		.grace_ms = h->grace_ms,
 		.recheck_ms = h->recheck_ms,
+		.overdue_ms = h->overdue_ms,
 	};
 
 	if (dispatcher_new(&o, &h->dispatcher, &err) < 0)
@@ -111,14 +119,6 @@ static UNUSED void house_open(struct house *h, const char *conf)
 	house_open_journal(h);
 }
 
-static UNUSED int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st;
-	(void)flag;
-	(void)ftw;
-	return remove(path);
-}
-
 static UNUSED void house_close(struct house *h)
 {
 	h->dispatcher = dispatcher_free(h->dispatcher);
@@ -128,7 +128,32 @@ static UNUSED void house_close(struct house *h)
 	h->site = site_unref(h->site);
 	h->loop = loop_free(h->loop);
 	free(h->actor.starts);
-	assert_int_equal(nftw(h->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(remove_tree(h->directory), 0);
+}
+
+/* A house with the actor as its runner; nothing is dispatched yet. */
+static UNUSED void house_ready(struct house *h, const char *conf,
+			       int (*answer)(struct house *, const struct start *))
+{
+	house_open(h, conf);
+	h->actor.answer = answer;
+	actor_listen(h, "default");
+}
+
+/* The usual beginning. */
+static UNUSED void house_begin(struct house *h, const char *conf,
+			       int (*answer)(struct house *, const struct start *))
+{
+	house_ready(h, conf, answer);
+	house_dispatch(h);
+}
+
+/* An answer: it runs until the test ends it. */
+static UNUSED int keep(struct house *h, const struct start *s)
+{
+	(void)h;
+	(void)s;
+	return KEEP_RUNNING;
 }
 
 /* ---- turning the loop ---- */

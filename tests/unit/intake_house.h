@@ -165,14 +165,23 @@ static inline int house_socket(int family, int *ret_port)
 	return fd;
 }
 
+/* Both steps of a start at once. */
+static inline int house_intake(const struct intake_options *o, struct journal *journal, struct intake **ret,
+			       struct error *err)
+{
+	int r = intake_open(o, ret, err);
+
+	return r == 0 ? intake_start(*ret, journal, err) : r;
+}
+
 static inline void house_start(struct house *h)
 {
 	const struct intake_socket s = { house_socket(AF_INET, &h->port), "test" };
-	const struct intake_options o = { .site = h->site, .journal = h->journal, .sockets = &s, .socket_count = 1,
+	const struct intake_options o = { .site = h->site, .sockets = &s, .socket_count = 1,
 					  .stored = house_stored, .arg = h };
 	struct error err = { "" };
 
-	if (intake_start(&o, &h->intake, &err) < 0)
+	if (house_intake(&o, h->journal, &h->intake, &err) < 0)
 		fail_msg("%s", err.text);
 }
 

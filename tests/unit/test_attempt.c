@@ -121,7 +121,7 @@ static void what_cannot_be_run_says_why(void **state)
 
 		(void)unlink(w->path);
 		if (cases[i].text)
-			write_file(w->path, cases[i].mode, cases[i].text, strlen(cases[i].text));
+			write_path(w->path, cases[i].mode, cases[i].text, strlen(cases[i].text));
 		assert_int_equal(begin(w, &a, &err), cases[i].code);
 		if (!strstr(err.text, cases[i].why) || !strstr(err.text, w->path))
 			fail_msg("'%s' does not say '%s'", err.text, cases[i].why);
@@ -146,7 +146,7 @@ static void places_that_cannot_be_made_are_no_missing_command(void **state)
 	struct error err = { "" };
 
 	script(w, "exit 0");
-	write_file(path_in(w, "home"), 0600, "", 0);
+	write_path(path_in(w, "home"), 0600, "", 0);
 	assert_int_equal(begin(w, &a, &err), -ENOTDIR);
 	assert_non_null(strstr(err.text, "/home"));
 	assert_int_equal(unlink(path_in(w, "home")), 0);
@@ -299,6 +299,35 @@ static void lines_are_logged_with_fields(void **state)
 	log_level(LOG_ERR);
 }
 
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	for (text = strstr(text, what); text; text = strstr(text + 1, what))
+		n++;
+	return n;
+}
+
+/* The journal is everybody's; the output's end is kept all the same. */
+static void lines_without_end_are_left_out(void **state)
+{
+	struct world *w = *state;
+	AUTO(free) char *text = NULL;
+
+	log_level(LOG_INFO);
+	script(w, "seq -f 'line %g' 5000; seq -f 'error %g' 7 >&2");
+	w->handler.log_output = true;
+	text = log_of_run(w);
+	assert_int_equal(count_of(text, "info: line "), 1000);
+	assert_int_equal(count_of(text, "info: error "), 7);
+	assert_non_null(strstr(text, "info: line 1000 [event="));
+	assert_int_equal(count_of(text, "left out"), 1);
+	assert_non_null(strstr(text, "warning: 4000 more lines were left out: "));
+	assert_non_null(strstr(text, "of each output [event=17 handler=page attempt=2 stream=stdout]\n"));
+	assert_memory_equal(w->out + w->out_len - 10, "line 5000\n", 10);
+	log_level(LOG_ERR);
+}
+
 /* ---- many ---- */
 
 static void many_runs_leave_nothing(void **state)
@@ -337,6 +366,7 @@ int main(void)
 		TEST(the_end_of_long_output_is_kept),
 		TEST(ten_megabytes_on_both_do_not_hang),
 		TEST(lines_are_logged_with_fields),
+		TEST(lines_without_end_are_left_out),
 		TEST(many_runs_leave_nothing),
 	};
 

@@ -86,7 +86,7 @@ static void configured_variables_are_set(void **state)
 	w->handler.environment.count = 4;
 	w->sent = sent;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		write_file(path_in(w, "value"), 0600, files[i].bytes, files[i].len);
+		write_path(path_in(w, "value"), 0600, files[i].bytes, files[i].len);
 		run_env(w);
 		(void)snprintf(want, sizeof(want), "URL=%s", files[i].want);
 		assert_true(has_variable(w, want));
@@ -113,10 +113,10 @@ static void a_variable_that_cannot_be_read_stops_the_attempt(void **state)
 	assert_non_null(strstr(err.text, "environment URL of handler 'page'"));
 	assert_non_null(strstr(err.text, "No such file"));
 	memset(big, 's', sizeof(big));
-	write_file(path_in(w, "value"), 0600, big, sizeof(big));
+	write_path(path_in(w, "value"), 0600, big, sizeof(big));
 	assert_int_equal(begin(w, &a, &err), -EACCES);
 	assert_non_null(strstr(err.text, "longer than 16384 bytes"));
-	write_file(path_in(w, "value"), 0600, "hid\0den", 7);
+	write_path(path_in(w, "value"), 0600, "hid\0den", 7);
 	assert_int_equal(begin(w, &a, &err), -EACCES);
 	assert_non_null(strstr(err.text, "NUL"));
 	assert_null(strstr(err.text, "hid"));
@@ -125,7 +125,7 @@ static void a_variable_that_cannot_be_read_stops_the_attempt(void **state)
 	assert_int_equal(begin(w, &a, &err), -EACCES);
 	assert_non_null(strstr(err.text, "is not a file"));
 	assert_int_equal(access(path_in(w, "ran"), F_OK), -1);
-	write_file(path_in(w, "other"), 0600, big, sizeof(big) - 1);
+	write_path(path_in(w, "other"), 0600, big, sizeof(big) - 1);
 	(void)snprintf(url, sizeof(url), "URL=file:%s/other", w->dir);
 	run_it(w);
 	assert_int_equal(w->status, 0);
@@ -170,7 +170,7 @@ static void temporary_directory_is_removed(void **state)
 	char text[512];
 
 	assert_int_equal(mkdir(path_in(w, "outside"), 0700), 0);
-	write_file(path_in(w, "outside/precious"), 0600, "x", 1);
+	write_path(path_in(w, "outside/precious"), 0600, "x", 1);
 	for (size_t i = 0; i < ARRAY_LEN(deeds); i++) {
 		(void)snprintf(text, sizeof(text), "stat -c %%a \"$TMPDIR\"; ls -A \"$TMPDIR\"; %s", deeds[i]);
 		script(w, text);

@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,6 +28,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "runner/attempt.h"
+#include "test_tree.h"
 
 #define PATIENCE_MS 20000       /* for things that take milliseconds unless the machine is busy */
 
@@ -66,20 +66,12 @@ static inline int set_up(void **state)
 	return 0;
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *f)
-{
-	(void)st;
-	(void)kind;
-	(void)f;
-	return remove(path);
-}
-
 static inline int tear_down(void **state)
 {
 	struct world *w = *state;
 
 	sd_event_unref(w->event);
-	assert_int_equal(nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(remove_tree(w->dir), 0);
 	free(w);
 	return 0;
 }
@@ -92,16 +84,6 @@ static inline const char *path_in(const struct world *w, const char *name)
 	return path;
 }
 
-static inline void write_file(const char *path, mode_t mode, const void *data, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fchmod(fd, mode), 0);
-	assert_int_equal(write(fd, data, len), len);
-	close(fd);
-}
-
 /* The handler is this text; $D in it is the test's directory. */
 static inline void script(struct world *w, const char *text)
 {
@@ -110,7 +92,7 @@ static inline void script(struct world *w, const char *text)
 
 	assert_true(n > 0 && (size_t)n < sizeof(whole));
 	(void)snprintf(w->path, sizeof(w->path), "%s/handler", w->dir);
-	write_file(w->path, 0755, whole, (size_t)n);
+	write_path(w->path, 0755, whole, (size_t)n);
 	w->argv[0] = w->path;
 	w->handler.command.count = 1;
 }

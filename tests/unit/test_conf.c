@@ -241,6 +241,7 @@ static void every_setting_arrives(void **state)
 	assert_string_equal(c->autotask->secret, "file:/s");
 	assert_string_equal(c->autotask->integration_code, "credential:c");
 	assert_string_equal(c->autotask->zone_information, "https://x/v1.0/zoneInformation");
+	assert_string_equal(c->autotask->ca_file, "/etc/ssl/ours.pem");
 	conf_free(c);
 }
 
@@ -518,7 +519,7 @@ static void settings_are_listed(void **state)
 		{ "subscribe", "entity", "threshold-notification", 10 },
 		{ "handler", "webhooks", "log-output", 14 },
 		{ "alert", "command", "log-output", 10 },
-		{ "autotask", "username", "zone-information", 4 },
+		{ "autotask", "username", "ca-file", 5 },
 	};
 
 	(void)state;

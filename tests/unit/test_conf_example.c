@@ -45,18 +45,6 @@ static char *uncommented(void)
 	return text;
 }
 
-static char *printed(const struct conf *c)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-
-	assert_non_null(f);
-	assert_int_equal(conf_print(c, f), 0);
-	assert_int_equal(fclose(f), 0);
-	return text;
-}
-
 static void as_it_comes_it_sets_nothing(void **state)
 {
 	struct error err = { "" };

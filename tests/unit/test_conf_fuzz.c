@@ -17,18 +17,6 @@
 
 #define ROUNDS 6000
 
-static char *printed(const struct conf *c)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-
-	assert_non_null(f);
-	assert_int_equal(conf_print(c, f), 0);
-	assert_int_equal(fclose(f), 0);
-	return text;
-}
-
 static void check_accepted(struct conf *c)
 {
 	AUTO(free) char *first = printed(c);

@@ -150,21 +150,10 @@ static void same_conf(const struct conf *a, const struct conf *b)
 	same_text(a->autotask->secret, b->autotask->secret);
 	same_text(a->autotask->integration_code, b->autotask->integration_code);
 	same_text(a->autotask->zone_information, b->autotask->zone_information);
+	same_text(a->autotask->ca_file, b->autotask->ca_file);
 }
 
 /* ---- printing ---- */
-
-static char *printed(const struct conf *c)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = open_memstream(&text, &len);
-
-	assert_non_null(f);
-	assert_int_equal(conf_print(c, f), 0);
-	assert_int_equal(fclose(f), 0);
-	return text;
-}
 
 /* Print it, read that, compare, print that, compare. Frees it. */
 static void survives(struct conf *c)

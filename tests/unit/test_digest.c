@@ -136,11 +136,24 @@ static void no_pieces(void **state)
 			    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+static void digits_are_the_alphabets(void **state)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	(void)state;
+	for (int c = -128; c < 128; c++) {
+		const char *at = c ? strchr(alphabet, c) : NULL;
+
+		assert_int_equal(base64_digit((char)c), at ? at - alphabet : -1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(base64_like_openssl),
 		cmocka_unit_test(base64_vectors),
+		cmocka_unit_test(digits_are_the_alphabets),
 		cmocka_unit_test(hexadecimal),
 		cmocka_unit_test(pieces_like_openssl),
 		cmocka_unit_test(where_a_piece_ends_counts),

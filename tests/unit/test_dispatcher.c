@@ -1,24 +1,6 @@
 /* test_dispatcher.c - order, limits, retries, pauses and holds, with a scripted runner. */
 #include "dispatch_house.h"
 
-#define ONE(settings) "handler \"h\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
-#define TWO(settings) "handler \"g\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
-
-static int keep(struct house *h, const struct start *s)
-{
-	(void)h;
-	(void)s;
-	return KEEP_RUNNING;
-}
-
-static void begin(struct house *h, const char *conf, int (*answer)(struct house *, const struct start *))
-{
-	house_open(h, conf);
-	h->actor.answer = answer;
-	actor_listen(h, "default");
-	house_dispatch(h);
-}
-
 /* ---- order ---- */
 
 static void everything_is_run_once_and_acknowledged(void **state)
@@ -27,7 +9,7 @@ static void everything_is_run_once_and_acknowledged(void **state)
 	char text[64];
 
 	(void)state;
-	begin(&h, ONE("concurrency = 4"), NULL);
+	house_begin(&h, ONE("concurrency = 4"), NULL);
 	accept_many(&h, "h", 1, 10, 30);
 	UNTIL(&h, h.actor.acks == 30);
 	assert_int_equal(h.actor.start_count, 30);
@@ -54,7 +36,7 @@ static void a_record_keeps_its_order_through_retries(void **state)
 	char text[64];
 
 	(void)state;
-	begin(&h, ONE("concurrency = 4\n retry = { \"150ms\", \"150ms\", \"150ms\" }"), fail_twice_one);
+	house_begin(&h, ONE("concurrency = 4\n retry = { \"150ms\", \"150ms\", \"150ms\" }"), fail_twice_one);
 	accept_many(&h, "h", 1, 2, 6);
 	UNTIL(&h, h.actor.acks == 12);
 	assert_string_equal(started(&h, 1, text, sizeof(text)), "1 1 1 3 3 3 5 5 5 ");
@@ -79,7 +61,7 @@ static void the_schedule_ends_in_a_dead_letter(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"20ms\", \"20ms\" }"), by_id);
+	house_begin(&h, ONE("retry = { \"20ms\", \"20ms\" }"), by_id);
 	accept_one(&h, "h", 3);                 /* exit 3 for ever */
 	accept_one(&h, "h", EXIT_GIVE_UP);      /* exit 100 */
 	UNTIL(&h, h.actor.acks == 4);
@@ -114,7 +96,7 @@ static void dead_letters_are_put_back_in_order(void **state)
 	char text[64];
 
 	(void)state;
-	begin(&h, ONE("concurrency = 8"), fail_first_two);
+	house_begin(&h, ONE("concurrency = 8"), fail_first_two);
 	accept_many(&h, "h", 7, 1, 3);
 	UNTIL(&h, h.actor.acks == 3);
 	assert_int_equal(failed_of(&h, "h"), 2);
@@ -136,7 +118,7 @@ static void concurrency_is_kept(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 3"), keep);
+	house_begin(&h, ONE("concurrency = 3"), keep);
 	accept_many(&h, "h", 1, 100, 100);
 	UNTIL(&h, h.actor.running == 3);
 	quiet(&h, 50);
@@ -155,7 +137,7 @@ static void rate_is_kept(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 8\n rate = \"5/300ms\""), NULL);
+	house_begin(&h, ONE("concurrency = 8\n rate = \"5/300ms\""), NULL);
 	accept_many(&h, "h", 1, 20, 12);
 	UNTIL(&h, h.actor.acks == 12);
 	for (size_t i = 5; i < 12; i++) /* any six starts take at least the span */
@@ -174,7 +156,7 @@ static void a_stuck_handler_delays_no_other(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, "max-running = 4\n" ONE("concurrency = 50") TWO("concurrency = 50"), keep_h);
+	house_begin(&h, "max-running = 4\n" ONE("concurrency = 50") TWO("concurrency = 50"), keep_h);
 	accept_many(&h, "h", 1, 50, 50);
 	UNTIL(&h, h.actor.running == 3);        /* one place is kept for g */
 	quiet(&h, 30);
@@ -191,7 +173,7 @@ static void more_handlers_than_places(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, "max-running = 1\n" ONE("concurrency = 9") TWO("concurrency = 9"), keep_h);
+	house_begin(&h, "max-running = 1\n" ONE("concurrency = 9") TWO("concurrency = 9"), keep_h);
 	accept_many(&h, "h", 1, 9, 9);
 	UNTIL(&h, h.actor.running == 1);
 	accept_many(&h, "g", 1, 9, 9);
@@ -214,7 +196,7 @@ static void exit_75_pauses_and_one_probes(void **state)
 	size_t before;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 8\n retry = { \"100ms\" }"), paused_until_up);
+	house_begin(&h, ONE("concurrency = 8\n retry = { \"100ms\" }"), paused_until_up);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, view_of(&h, "h").state.pause_until_ms > 0);
 	accept_many(&h, "h", 2, 30, 30);
@@ -238,7 +220,7 @@ static void what_ran_before_a_pause_does_not_count(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 8\n retry = { \"200ms\", \"10m\" }"), keep);
+	house_begin(&h, ONE("concurrency = 8\n retry = { \"200ms\", \"10m\" }"), keep);
 	accept_many(&h, "h", 1, 8, 8);
 	UNTIL(&h, h.actor.running == 8);
 	for (int64_t id = 1; id <= 7; id++)
@@ -267,7 +249,7 @@ static void ten_failures_in_a_row_pause(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"300ms\", \"300ms\" }"), fails_until_up);
+	house_begin(&h, ONE("retry = { \"300ms\", \"300ms\" }"), fails_until_up);
 	accept_many(&h, "h", 1, 40, 40);
 	UNTIL(&h, view_of(&h, "h").state.pause_until_ms > 0);
 	assert_int_equal(view_of(&h, "h").state.failures, PAUSE_AFTER_FAILURES);
@@ -286,7 +268,7 @@ static void one_records_failures_pause_nothing(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\","
+	house_begin(&h, ONE("retry = { \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\","
 		      " \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\" }"), fails_until_up);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, failed_of(&h, "h") == 1);
@@ -307,7 +289,7 @@ static void probing_goes_round(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"30ms\" }"), only_one_is_poisoned);
+	house_begin(&h, ONE("retry = { \"30ms\" }"), only_one_is_poisoned);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, h.actor.start_count >= 1);
 	accept_many(&h, "h", 2, 3, 3);
@@ -324,7 +306,7 @@ static void held_and_released(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE(""), NULL);
+	house_begin(&h, ONE(""), NULL);
 	assert_int_equal(dispatcher_hold(h.dispatcher, "unknown", 0), -ENOENT);
 	assert_int_equal(dispatcher_release(h.dispatcher, "unknown"), -ENOENT);
 	assert_int_equal(dispatcher_hold(h.dispatcher, "h", 0), 0);
@@ -353,7 +335,7 @@ static void a_pause_survives_a_restart_and_a_release_ends_it(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"1h\" }"), paused_until_up);
+	house_begin(&h, ONE("retry = { \"1h\" }"), paused_until_up);
 	accept_many(&h, "h", 1, 3, 3);
 	UNTIL(&h, h.actor.acks == 1);
 	h.dispatcher = dispatcher_free(h.dispatcher);
@@ -381,7 +363,7 @@ static void removed_and_configured_again(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("") TWO(""), keep_h);
+	house_begin(&h, ONE("") TWO(""), keep_h);
 	accept_many(&h, "h", 1, 5, 5);
 	UNTIL(&h, h.actor.running == 1);
 	use(&h, TWO(""));
@@ -450,7 +432,7 @@ static void moments_beyond_the_schedule_are_now(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"30d\" }"), fails_until_up);
+	house_begin(&h, ONE("retry = { \"30d\" }"), fails_until_up);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, h.actor.acks == 1);
 	h.arg = &h;
@@ -458,6 +440,104 @@ static void moments_beyond_the_schedule_are_now(void **state)
 	assert_int_equal(h.actor.start_count, 1);
 	use(&h, ONE("retry = { \"1s\", \"1s\" }"));
 	UNTIL(&h, done_of(&h, "h") == 1);
+	house_close(&h);
+}
+
+/* ---- a runner that hangs ---- */
+
+/* The sentence about the only run there is; "" if it is in time. */
+static const char *overdue_of(struct house *h, char *dst, size_t cap)
+{
+	AUTO(free) struct running_view *running = NULL;
+	size_t n = 0;
+
+	assert_int_equal(dispatcher_running(h->dispatcher, &running, &n), 0);
+	assert_int_equal(n, 1);
+	assert_string_equal(running[0].runner, "default");
+	(void)snprintf(dst, cap, "%s", running[0].overdue);
+	return dst;
+}
+
+static void a_run_nothing_is_heard_of_is_overdue(void **state)
+{
+	struct house h;
+	char text[OVERDUE_TEXT_LEN];
+	int64_t begun = clock_mono_ms();
+
+	(void)state;
+	house_prepare(&h);
+	h.site = house_site(&h, ONE("timeout = \"100ms\""));
+	assert_int_equal(loop_new(&h.loop), 0);
+	house_open_journal(&h);
+	h.overdue_ms = 100;
+	h.actor.answer = keep;
+	actor_listen(&h, "default");
+	house_dispatch(&h);
+	accept_one(&h, "h", 1);
+	UNTIL(&h, h.actor.running == 1);
+	assert_string_equal(overdue_of(&h, text, sizeof(text)), "");
+	UNTIL(&h, overdue_of(&h, text, sizeof(text))[0]);       /* by a timer of its own */
+	assert_true(clock_mono_ms() - begun >= 200);
+	assert_non_null(strstr(text, "in runner default"));
+	assert_non_null(strstr(text, "systemctl restart calloutd-runner@default"));
+	/* Of one that was taken up at a restart, too: its start is the runner's word. */
+	h.dispatcher = dispatcher_free(h.dispatcher);
+	house_dispatch(&h);
+	UNTIL(&h, view_of(&h, "h").running == 1);
+	UNTIL(&h, overdue_of(&h, text, sizeof(text))[0]);
+	actor_end(&h.actor, "h", 1, 0); /* it goes on after all */
+	UNTIL(&h, done_of(&h, "h") == 1);
+	house_close(&h);
+}
+
+/* ---- one runner's word about another's handler ---- */
+
+static void claim(struct actor *a, int64_t event, bool ended)
+{
+	const struct run r = { .s = { .handler = "h", .event = event, .attempt = 1 },
+			       .started_ms = clock_now_ms(), .ended = ended, .outcome = WIRE_EXITED };
+
+	actor_tell(a, &r);
+}
+
+static void a_strangers_word_counts_for_nothing(void **state)
+{
+	struct house h;
+	struct actor other = { .house = &h, .listen_fd = -1, .fd = -1, .answer = keep };
+
+	(void)state;
+	other.starts = calloc(8, sizeof(*other.starts));
+	house_begin(&h, ONE("") TWO("runner = \"other\""), keep);
+	actor_listen_as(&other, "other");
+	accept_many(&h, "h", 1, 2, 2);
+	accept_one(&h, "g", 3);
+	UNTIL(&h, h.actor.running == 1 && other.running == 1);
+	claim(&other, 1, true);         /* what runs in the other runner */
+	claim(&other, 2, true);         /* what waits */
+	claim(&other, 2, false);
+	UNTIL(&h, other.acks == 2 && other.stops == 1);
+	quiet(&h, 50);
+	assert_int_equal(done_of(&h, "h"), 0);
+	assert_int_equal(view_of(&h, "h").running, 1);
+	assert_int_equal(h.actor.start_count, 1);
+
+	/* Nor what it tells a daemon that was restarted and knows nothing yet. */
+	h.dispatcher = dispatcher_free(h.dispatcher);
+	UNTIL(&h, other.fd < 0);
+	other.runs->s.event = 2;
+	(void)snprintf(other.runs->s.handler, sizeof(other.runs->s.handler), "h");
+	actor_end_as(&other, other.runs, WIRE_EXITED, 0);
+	house_dispatch(&h);
+	UNTIL(&h, other.acks == 3 && view_of(&h, "h").running == 1);
+	assert_int_equal(done_of(&h, "h"), 0);
+	actor_end(&h.actor, "h", 1, 0);
+	UNTIL(&h, h.actor.running == 1 && h.actor.start_count == 2);
+	actor_end(&h.actor, "h", 2, 0);
+	UNTIL(&h, done_of(&h, "h") == 2);
+	actor_crash(&other);
+	other.listening = sd_event_source_disable_unref(other.listening);
+	(void)close(other.listen_fd);
+	free(other.starts);
 	house_close(&h);
 }
 
@@ -486,7 +566,7 @@ static void trials(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE(""), keep);
+	house_begin(&h, ONE(""), keep);
 	assert_int_equal(dispatcher_try(h.dispatcher, "unknown", &meta, "{}", 2, on_tried, &a), -ENOENT);
 	assert_int_equal(dispatcher_try(h.dispatcher, "h", &meta, "{}", 2, on_tried, &a), 0);
 	assert_int_equal(dispatcher_try(h.dispatcher, "h", &meta, "{}", 2, on_tried, &b), 0);
@@ -527,7 +607,7 @@ static void counts_and_views(void **state)
 	size_t n = 0;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 2"), keep);
+	house_begin(&h, ONE("concurrency = 2"), keep);
 	accept_many(&h, "h", 1, 3, 3);
 	UNTIL(&h, h.actor.running == 2);
 	assert_int_equal(dispatcher_running(h.dispatcher, &running, &n), 0);
@@ -579,6 +659,8 @@ int main(void)
 		cmocka_unit_test(removed_and_configured_again),
 		cmocka_unit_test(an_unusable_handler_is_held_alone),
 		cmocka_unit_test(moments_beyond_the_schedule_are_now),
+		cmocka_unit_test(a_run_nothing_is_heard_of_is_overdue),
+		cmocka_unit_test(a_strangers_word_counts_for_nothing),
 		cmocka_unit_test(trials),
 		cmocka_unit_test(counts_and_views),
 	};

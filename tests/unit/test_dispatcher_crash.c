@@ -6,23 +6,6 @@
 
 #include <sys/resource.h>
 
-#define ONE(settings) "handler \"h\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
-
-static int keep(struct house *h, const struct start *s)
-{
-	(void)h;
-	(void)s;
-	return KEEP_RUNNING;
-}
-
-static void begin(struct house *h, const char *conf, int (*answer)(struct house *, const struct start *))
-{
-	house_open(h, conf);
-	h->actor.answer = answer;
-	actor_listen(h, "default");
-	house_dispatch(h);
-}
-
 static void restart(struct house *h)
 {
 	h->dispatcher = dispatcher_free(h->dispatcher);
@@ -49,7 +32,7 @@ static void what_runs_goes_on_through_a_restart(void **state)
 	char text[64];
 
 	(void)state;
-	begin(&h, ONE("concurrency = 4"), keep);
+	house_begin(&h, ONE("concurrency = 4"), keep);
 	accept_many(&h, "h", 1, 2, 4);          /* 1 2 1 2 */
 	UNTIL(&h, h.actor.running == 2);
 	restart(&h);
@@ -73,7 +56,7 @@ static void a_result_waits_for_the_daemon(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8"), keep);
+	house_begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8"), keep);
 	accept_many(&h, "h", 1, 4, 4);
 	UNTIL(&h, h.actor.running == 4);
 	h.dispatcher = dispatcher_free(h.dispatcher);
@@ -98,7 +81,7 @@ static void a_result_told_again_is_not_counted_twice(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8"), keep);
+	house_begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8"), keep);
 	accept_many(&h, "h", 1, 4, 4);
 	UNTIL(&h, h.actor.running == 4);
 	h.actor.keeps_all = true;
@@ -131,7 +114,7 @@ static void a_crashed_runner_interrupts_and_uses_no_attempt_up(void **state)
 	struct attempt_list list;
 
 	(void)state;
-	begin(&h, ONE(""), keep);
+	house_begin(&h, ONE(""), keep);
 	accept_many(&h, "h", 1, 1, 2);
 	UNTIL(&h, h.actor.running == 1);
 	h.actor.answer = NULL;
@@ -152,7 +135,7 @@ static void a_stopped_attempt_is_run_again(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE(""), keep);
+	house_begin(&h, ONE(""), keep);
 	accept_one(&h, "h", 1);
 	UNTIL(&h, h.actor.running == 1);
 	h.actor.answer = NULL;
@@ -168,7 +151,7 @@ static void a_lost_connection_interrupts_nothing(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 2"), keep);
+	house_begin(&h, ONE("concurrency = 2"), keep);
 	accept_many(&h, "h", 1, 2, 2);
 	UNTIL(&h, h.actor.running == 2);
 	actor_hang_up(&h.actor);
@@ -258,7 +241,7 @@ static void refusals(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE(""), NULL);
+	house_begin(&h, ONE(""), NULL);
 	for (unsigned i = 0; i < ARRAY_LEN(later); i++) {
 		h.actor.refuse = later[i];
 		accept_one(&h, "h", 1);
@@ -390,7 +373,7 @@ static void a_full_disk_holds_results_until_there_is_room(void **state)
 
 	(void)state;
 	(void)signal(SIGXFSZ, SIG_IGN);
-	begin(&h, ONE("concurrency = 2"), keep);
+	house_begin(&h, ONE("concurrency = 2"), keep);
 	accept_many(&h, "h", 1, 4, 4);
 	UNTIL(&h, h.actor.running == 2);
 	quiet(&h, 20);
@@ -418,7 +401,7 @@ static void a_store_that_cannot_be_read(void **state)
 	struct house h;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 2"), keep);
+	house_begin(&h, ONE("concurrency = 2"), keep);
 	accept_many(&h, "h", 1, 3, 3);
 	UNTIL(&h, h.actor.running == 2);
 	h.dispatcher = dispatcher_free(h.dispatcher);

@@ -3,8 +3,6 @@
 
 #include <malloc.h>
 
-#define ONE(settings) "handler \"h\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
-#define TWO "handler \"g\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n}\n"
 #define MANY 100000
 #define STUCK 1                         /* the record that never gets through */
 
@@ -18,13 +16,6 @@ static int stuck_runs(struct house *h, const struct start *s)
 {
 	(void)h;
 	return s->id == STUCK ? KEEP_RUNNING : 0;
-}
-
-static void begin(struct house *h, const char *conf, int (*answer)(struct house *, const struct start *))
-{
-	house_open(h, conf);
-	h->actor.answer = answer;
-	actor_listen(h, "default");
 }
 
 static size_t heap(void)
@@ -54,7 +45,7 @@ static void one_record(const char *what, unsigned many,
 	size_t before;
 	int64_t begun, ms;
 
-	begin(&h, ONE("retry = { \"1h\" }\n concurrency = 8") TWO, answer);
+	house_ready(&h, ONE("retry = { \"1h\" }\n concurrency = 8") TWO(""), answer);
 	accept_many(&h, "h", STUCK, 1, many);
 	accept_many(&h, "h", 1000, 50, 50);
 	before = heap();
@@ -101,7 +92,7 @@ static void a_held_handler_costs_nothing(void **state)
 	int64_t ms;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 8") TWO, NULL);
+	house_ready(&h, ONE("concurrency = 8") TWO(""), NULL);
 	accept_many(&h, "h", 1, 1000, MANY);
 	house_dispatch(&h);
 	assert_int_equal(dispatcher_hold(h.dispatcher, "h", 0), 0);
@@ -122,7 +113,7 @@ static void thousands_of_records(void **state)
 	unsigned count = 4000;
 
 	(void)state;
-	begin(&h, ONE("concurrency = 8"), NULL);
+	house_ready(&h, ONE("concurrency = 8"), NULL);
 	accept_many(&h, "h", 1, 3000, count);
 	begun = clock_mono_ms();
 	house_dispatch(&h);

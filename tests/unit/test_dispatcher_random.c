@@ -6,8 +6,6 @@
 
 #include <sys/wait.h>
 
-#define ONE(settings) "handler \"h\" {\n webhooks = { \"w\" }\n command = { \"/bin/true\" }\n " settings "\n}\n"
-
 #define RECORDS 7
 #define EVENTS 400
 
@@ -73,14 +71,6 @@ static void end_some(struct house *h)
 	ONE("concurrency = 5\n retry = { \"10ms\", \"10ms\", \"20ms\", \"10ms\", \"10ms\", \"10ms\"," \
 	    " \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\", \"10ms\" }")
 
-static void begin(struct house *h, const char *conf, int (*answer)(struct house *, const struct start *))
-{
-	house_open(h, conf);
-	h->actor.answer = answer;
-	actor_listen(h, "default");
-	house_dispatch(h);
-}
-
 /* The dispatcher goes and comes, connections break; the journal lives on. */
 static void random_restarts_keep_every_order(void **state)
 {
@@ -90,7 +80,7 @@ static void random_restarts_keep_every_order(void **state)
 
 	(void)state;
 	print_message("seed %u\n", t.seed);
-	begin(&h, RANDOM_CONF, by_dice);
+	house_begin(&h, RANDOM_CONF, by_dice);
 	h.arg = &t;
 	accept_many(&h, "h", 1, RECORDS, EVENTS / 2 / RECORDS * RECORDS);
 	while (t.done < h.events || h.events < EVENTS / RECORDS * RECORDS) {

@@ -132,7 +132,7 @@ static void plain_http_needs_leave(void **state)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
 	struct intake_socket s = { socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), "web" };
-	struct intake_options o = { .journal = house.journal, .sockets = &s, .socket_count = 1 };
+	struct intake_options o = { .sockets = &s, .socket_count = 1 };
 	struct intake *in = NULL;
 	socklen_t len = sizeof(any);
 	struct error err = { "" };
@@ -143,7 +143,7 @@ static void plain_http_needs_leave(void **state)
 	assert_int_equal(listen(s.fd, 8), 0);
 	assert_int_equal(getsockname(s.fd, (struct sockaddr *)&any, &len), 0);
 	o.site = house.site;
-	assert_int_equal(intake_start(&o, &in, &err), -EPERM);
+	assert_int_equal(house_intake(&o, house.journal, &in, &err), -EPERM);
 	assert_null(in);
 	assert_non_null(strstr(err.text, "allow-plain-http"));
 	assert_non_null(strstr(err.text, "in clear"));
@@ -153,7 +153,7 @@ static void plain_http_needs_leave(void **state)
 	house.intake = intake_stop(house.intake, WAIT_MS);
 	(void)site_unref(house.site);
 	o.site = house.site = house_site(&house);
-	assert_int_equal(intake_start(&o, &house.intake, &err), 0);
+	assert_int_equal(house_intake(&o, house.journal, &house.intake, &err), 0);
 	house.port = ntohs(any.sin6_port);
 	/* Dual stack: the client comes by IPv4, and is shown so. */
 	assert_int_equal(post(&house, HOOK, "", TICKET(1)), 200);
@@ -166,12 +166,12 @@ static void plain_http_needs_leave(void **state)
 static void other_sockets_are_refused(void **state)
 {
 	struct intake_socket s = { socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "odd" };
-	struct intake_options o = { .site = house.site, .journal = house.journal, .sockets = &s, .socket_count = 1 };
+	struct intake_options o = { .site = house.site, .sockets = &s, .socket_count = 1 };
 	struct intake *in = NULL;
 	struct error err = { "" };
 
 	(void)state;
-	assert_int_equal(intake_start(&o, &in, &err), -EINVAL);
+	assert_int_equal(house_intake(&o, house.journal, &in, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "odd"));
 	assert_int_equal(close(s.fd), 0);
 }
@@ -179,7 +179,7 @@ static void other_sockets_are_refused(void **state)
 static void several_sockets_share_limits_and_counts(void **state)
 {
 	struct intake_socket s[2] = { { -1, "one" }, { -1, "two" } };
-	struct intake_options o = { .journal = house.journal, .sockets = s, .socket_count = 2 };
+	struct intake_options o = { .sockets = s, .socket_count = 2 };
 	struct error err = { "" };
 	int ports[2];
 
@@ -188,7 +188,7 @@ static void several_sockets_share_limits_and_counts(void **state)
 	for (size_t i = 0; i < 2; i++)
 		s[i].fd = house_socket(AF_INET, &ports[i]);
 	o.site = house.site;
-	assert_int_equal(intake_start(&o, &house.intake, &err), 0);
+	assert_int_equal(house_intake(&o, house.journal, &house.intake, &err), 0);
 	for (size_t i = 0; i < 2; i++) {
 		house.port = ports[i];
 		assert_int_equal(post(&house, HOOK, "", TICKET(1)), 200);

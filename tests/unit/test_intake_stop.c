@@ -274,8 +274,7 @@ static void own_unix_socket_is_removed_and_what_waits_is_taken(void **state)
 {
 	char path[128], listen[512];
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const struct intake_options o = { .journal = NULL };
-	struct intake_options own = o;
+	struct intake_options own = { .socket_count = 0 };
 	struct error err = { "" };
 	struct stat st;
 	struct client *c;
@@ -288,8 +287,7 @@ static void own_unix_socket_is_removed_and_what_waits_is_taken(void **state)
 	house_configure(&house, listen);
 	house.site = house_site(&house);
 	own.site = house.site;
-	own.journal = house.journal;
-	assert_int_equal(intake_start(&own, &house.intake, &err), 0);
+	assert_int_equal(house_intake(&own, house.journal, &house.intake, &err), 0);
 	assert_non_null(strstr(house_status(&house).listening, "in.sock (http)"));
 	assert_int_equal(stat(path, &st), 0);
 
@@ -306,11 +304,39 @@ static void own_unix_socket_is_removed_and_what_waits_is_taken(void **state)
 	assert_string_equal(house_event(&house, 1).client, "unix");
 }
 
+/* While the store is being recovered: nobody is refused. */
+static void who_comes_before_the_start_waits(void **state)
+{
+	struct intake_options o = { .socket_count = 1 };
+	struct intake_socket s = { -1, "" };
+	struct error err = { "" };
+	char request[2048];
+
+	(void)state;
+	house.intake = intake_stop(house.intake, WAIT_MS);
+	o.sockets = &s;
+	o.site = house.site;
+	for (int started = 0; started < 2; started++) {
+		struct client *c;
+
+		s.fd = house_socket(AF_INET, &house.port);
+		assert_int_equal(intake_open(&o, &house.intake, &err), 0);
+		c = client_open(&house);
+		assert_true(client_send(c, request, callout_request(request, sizeof(request), HOOK, "", TICKET(1))));
+		assert_false(client_step(&house, c, 100));
+		if (started) {
+			assert_int_equal(intake_start(house.intake, house.journal, &err), 0);
+			assert_int_equal(client_answer(&house, c, NULL, 0), 200);
+		}
+		house.intake = intake_stop(house.intake, WAIT_MS);
+		client_close(c);
+	}
+}
+
 /* What systemd passed goes on waiting in the kernel for the next one. */
 static void passed_sockets_keep_their_queue(void **state)
 {
-	const struct intake_options base = { .journal = NULL };
-	struct intake_options o = base;
+	struct intake_options o = { .socket_count = 1 };
 	struct intake_socket s = { -1, "calloutd.socket" };
 	struct error err = { "" };
 	struct client *c;
@@ -323,16 +349,14 @@ static void passed_sockets_keep_their_queue(void **state)
 	passed = fcntl(kept, F_DUPFD_CLOEXEC, 3);
 	s.fd = passed;
 	o.site = house.site;
-	o.journal = house.journal;
 	o.sockets = &s;
-	o.socket_count = 1;
-	assert_int_equal(intake_start(&o, &house.intake, &err), 0);
+	assert_int_equal(house_intake(&o, house.journal, &house.intake, &err), 0);
 	house.intake = intake_stop(house.intake, WAIT_MS);
 
 	c = client_open(&house);
 	(void)client_send(c, request, callout_request(request, sizeof(request), HOOK, "", TICKET(1)));
 	s.fd = kept;
-	assert_int_equal(intake_start(&o, &house.intake, &err), 0);
+	assert_int_equal(house_intake(&o, house.journal, &house.intake, &err), 0);
 	assert_int_equal(client_answer(&house, c, NULL, 0), 200);
 	client_close(c);
 }
@@ -387,6 +411,7 @@ int main(void)
 		EACH(who_has_just_connected_is_answered),
 		EACH(stop_under_load_loses_nothing),
 		EACH(own_unix_socket_is_removed_and_what_waits_is_taken),
+		EACH(who_comes_before_the_start_waits),
 		EACH(passed_sockets_keep_their_queue),
 		cmocka_unit_test(hung_journal_does_not_abort_a_stop),
 	};

@@ -13,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +34,7 @@
 #include "base/log.h"
 #include "base/wire.h"
 #include "runner/runner.h"
+#include "test_tree.h"
 
 #define PATIENCE_MS 20000
 
@@ -51,12 +51,7 @@ struct world {
 
 static inline void write_text(const char *path, mode_t mode, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fchmod(fd, mode), 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
+	write_path(path, mode, text, strlen(text));
 }
 
 static inline const char *path_in(const struct world *w, const char *name)
@@ -110,14 +105,6 @@ static inline int set_up(void **state)
 	return 0;
 }
 
-static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *f)
-{
-	(void)st;
-	(void)kind;
-	(void)f;
-	return remove(path);
-}
-
 static inline int tear_down(void **state)
 {
 	struct world *w = *state;
@@ -128,7 +115,7 @@ static inline int tear_down(void **state)
 		close(w->daemon);
 	if (w->listener >= 0)
 		close(w->listener);
-	assert_int_equal(nftw(w->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	assert_int_equal(remove_tree(w->dir), 0);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);       /* no child is left */
 	free(w);
 	return 0;

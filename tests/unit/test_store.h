@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "base/clock.h"
 #include "store/journal.h"
 #include "store/store.h"
+#include "test_tree.h"
 
 #define UNUSED __attribute__((unused))
 
@@ -29,14 +29,6 @@ struct home {
 	struct store *s;
 	struct reader *r;
 };
-
-static UNUSED int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
 
 static UNUSED void home_make(struct home *h)
 {
@@ -66,7 +58,7 @@ static UNUSED void home_close(struct home *h)
 static UNUSED void home_remove(struct home *h)
 {
 	home_close(h);
-	(void)nftw(h->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)remove_tree(h->dir);
 }
 
 static UNUSED const char *home_path(const struct home *h, const char *name, char dst[static 128])
