@@ -171,6 +171,13 @@ alerts_say() { ctl status --json | jq -e ".alerts | $1" >/dev/null; }
 	rm "$T/state/filler"
 	accepted() { [ "$(post "$(body 3)")" = 200 ]; }
 	poll 10 accepted
+	# One that is stored ends the row: it counts from one again.
+	head -c 30M /dev/zero >"$T/state/filler" 2>/dev/null || true
+	poll 10 refused
+	for _ in {1..11}; do [ "$(post "$(body 2)")" = 503 ]; done
+	alerts_say '.raised.unavailable == 3'
+	[ "$(post "$(body 2)")" = 503 ]
+	alerts_say '.raised.unavailable == 4'
 }
 
 @test "certificate: told in time, and not told while there is time" {
