@@ -27,6 +27,7 @@ struct admin_daemon {
 	const char *(*degraded)(void *arg);     /* NULL, or why: "last good configuration of ...: FILE:LINE: ..." */
 	int64_t started_ms;
 	int64_t (*last_reload_ms)(void *arg, bool *ret_ok);
+	void (*deactivated)(void *arg);         /* a notice of deactivation was handed over and stored */
 	void *arg;
 };
 

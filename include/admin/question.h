@@ -31,6 +31,9 @@ enum ask {
 	ASK_LIMIT,
 	ASK_EVENT,
 	ASK_FAILED,
+	ASK_SOURCE,
+	ASK_SEQUENCE,
+	ASK_GUID,
 	ASK_COUNT_
 };
 #define ASKS(x) (1U << ASK_##x)
@@ -43,9 +46,12 @@ struct question {
 	int64_t limit;                  /* 1..1000 */
 	int64_t kind;                   /* enum event_kind */
 	int64_t state;                  /* enum delivery_state */
+	int64_t source;                 /* enum event_source: recovered or refetched */
+	int64_t sequence;
 	bool failed;
 	char webhook[CALLOUT_NAME_MAX + 1], entity[CALLOUT_NAME_MAX + 1];
 	char action[CALLOUT_NAME_MAX + 1], handler[CALLOUT_NAME_MAX + 1];
+	char guid[CALLOUT_GUID_MAX + 1];
 };
 
 static inline bool asked(const struct question *q, unsigned bits)

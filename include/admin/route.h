@@ -1,7 +1,7 @@
 /*
  * route.h - which function answers: a table of method and path.
  *
- * In a pattern the part "ID" stands for an event's number and "NAME" for a handler's name.
+ * In a pattern the part "ID" stands for an event's number and "NAME" for a handler's or webhook's name.
  * GET routes answer HEAD too.
  *
  * Pure, any thread.
@@ -17,11 +17,17 @@
 
 struct request;
 
+enum route_body {
+	BODY_QUESTION,                  /* members that the route takes */
+	BODY_CALLOUT,                   /* a callout, up to max-body */
+	BODY_REPORT,                    /* guard's (admin/findings.h) */
+};
+
 struct route {
 	const char *method, *pattern;
 	unsigned query, members;        /* ASKS() bits: what may be said in the query, in the body */
 	bool metrics;                   /* on metrics-listen too */
-	bool callout;                   /* the body is a callout, not a question */
+	enum route_body body;
 	void (*answer)(struct request *q);
 };
 

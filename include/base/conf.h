@@ -164,6 +164,8 @@ AUTO_DEFINE(conf, struct conf *, conf_free)
 /* Where things are, with the environment's defaults filled in. dst is returned. */
 const char *conf_state_directory(const struct conf *c, char *dst, size_t cap);
 const char *conf_admin_socket(const struct conf *c, char *dst, size_t cap);
+/* The file touched when a deactivation was stored: in $RUNTIME_DIRECTORY, else beside the admin socket. */
+const char *conf_deactivated_file(const struct conf *c, char *dst, size_t cap);
 /* NULL: no directory of runner sockets; the daemon starts its own runner. */
 const char *conf_runner_directory(const struct conf *c, char *dst, size_t cap);
 

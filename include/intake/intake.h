@@ -44,6 +44,8 @@ struct intake_options {
 	size_t socket_count;
 	/* Called on the journal thread after events with deliveries were committed. */
 	void (*stored)(void *arg);
+	/* Likewise after a notice of deactivation was: of those not verified, one a minute and webhook. NULL: nobody. */
+	void (*deactivated)(void *arg);
 	void *arg;
 	struct alerts *alerts;          /* borrowed until intake_stop(); NULL: nobody is told */
 };
@@ -91,9 +93,18 @@ int intake_wake_fd(struct intake *in);
 struct intake_counts {          /* since the start; any thread */
 	uint64_t results[INTAKE_RESULT_COUNT_];
 	int64_t last_callout_ms;        /* last stored or duplicate; 0: none yet */
+	uint64_t strangers;             /* accepted callouts with another Guid than the registered one */
+	struct registration registered; /* guid "": not known */
 };
 /* Of one webhook by title ("" counts requests to no webhook's path). -ENOENT. */
 int intake_counts(struct intake *in, const char *webhook, struct intake_counts *ret);
+
+/*
+ * What a webhook is at Autotask, from now on: a verified callout at its path with another Guid is
+ * accepted, counted, and warned of, at most once in 10 s. Nothing is compared where nothing is registered or
+ * the callout has none. Any thread. -ENOENT: no such webhook is configured, or has been since the start.
+ */
+int intake_register(struct intake *in, const struct registration *n);
 
 struct intake_status {
 	unsigned connections, in_flight;

@@ -40,7 +40,7 @@ struct store;
 struct reader;
 
 #define STORE_FATAL (-ENOTRECOVERABLE)
-#define STORE_SCHEMA 3          /* version written; older ones are migrated after a copy */
+#define STORE_SCHEMA 4          /* version written; older ones are migrated after a copy */
 
 /* ---- words ---- */
 
@@ -255,6 +255,17 @@ unsigned store_skipped(const struct store *s);
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
 
+/* ---- webhooks at Autotask ---- */
+
+/* What a webhook of ours is there, as calloutctl found out. */
+struct registration {
+	char webhook[CALLOUT_NAME_MAX + 1];     /* its title in the configuration */
+	char guid[CALLOUT_GUID_MAX + 1];        /* as the vendor writes it */
+	int64_t id;
+};
+/* Keep it in place of what was kept for this webhook. */
+int store_registration(struct store *s, const struct registration *n);
+
 /* ---- alerts ---- */
 
 #define STORE_ALERT_OBJECT_MAX 128
@@ -313,6 +324,9 @@ int reader_due(struct reader *r, int64_t handler, int64_t now_ms,
 /* When the next parked delivery of this handler is due; INT64_MAX: none. */
 int reader_next_due(struct reader *r, int64_t handler, int64_t *ret_ms);
 
+/* All of them; what fn returns besides 0 ends the walk and is returned. */
+int reader_registrations(struct reader *r, int (*fn)(void *arg, const struct registration *n), void *arg);
+
 /* All alerts kept; what fn returns besides 0 ends the walk and is returned. */
 int reader_alerts(struct reader *r, int (*fn)(void *arg, const struct alert_row *row), void *arg);
 
@@ -336,6 +350,12 @@ struct event {
 	bool body_kept;                 /* false once retention removed it */
 };
 int reader_event(struct reader *r, int64_t event, struct event *ret);
+/*
+ * Has this handler done a newer event of e's record? By SequenceNumber where both have one, else by
+ * EventTime (not: in the order accepted, which is not theirs for what was handed over later). One
+ * look-up, however many events there are. 1, 0 or -errno.
+ */
+int reader_handled_newer(struct reader *r, int64_t handler, const struct event *e);
 /* The bytes as received; free() *ret_body. -ENODATA once removed. headers may be NULL. */
 int reader_body(struct reader *r, int64_t event, void **ret_body, size_t *ret_len, char **ret_headers);
 

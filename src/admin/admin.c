@@ -190,6 +190,7 @@ static struct admin *admin_new(const struct admin_options *o)
 	a->operators.fd = a->metrics.fd = -1;
 	atomic_init(&a->stopping, false);
 	(void)pthread_mutex_init(&a->mutex, NULL);
+	guard_init(&a->guard);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&a->over, &attr);
@@ -231,6 +232,7 @@ struct admin *admin_stop(struct admin *a)
 	face_stop(&a->metrics);
 	(void)pthread_cond_destroy(&a->over);
 	(void)pthread_mutex_destroy(&a->mutex);
+	guard_release(&a->guard);
 	free(a->socket_path);
 	free(a->state_directory);
 	free(a);

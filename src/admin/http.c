@@ -173,6 +173,20 @@ static void too_long(struct request *q)
 		     q->body.max);
 }
 
+static int limit_body(struct request *q)
+{
+	int r;
+
+	if (q->match.route->body == BODY_REPORT)
+		q->body.max = FINDINGS_BODY_MAX;
+	if (q->match.route->body != BODY_CALLOUT)
+		return 0;
+	r = admin_site(q->admin, &q->site);
+	if (r == 0)
+		q->body.max = site_conf(q->site)->max_body;
+	return r;
+}
+
 /* Everything that can be decided before the body is here. */
 static void look_at(struct request *q, const char *url, const char *method)
 {
@@ -202,15 +216,10 @@ static void look_at(struct request *q, const char *url, const char *method)
 	(void)MHD_get_connection_values_n(q->conn, MHD_GET_ARGUMENT_KIND, on_parameter, q);
 	if (q->answer.status)
 		return;
-	if (q->match.route->callout) {
-		r = admin_site(q->admin, &q->site);
-		if (r < 0) {
-			request_failed(q, r);
-			return;
-		}
-		q->body.max = site_conf(q->site)->max_body;
-	}
-	if (content_length(q->conn) > q->body.max)
+	r = limit_body(q);
+	if (r < 0)
+		request_failed(q, r);
+	else if (content_length(q->conn) > q->body.max)
 		too_long(q);
 }
 
@@ -245,7 +254,7 @@ static void begin(struct request *q)
 	(void)pthread_mutex_lock(&q->admin->mutex);
 	q->admin->answering++;
 	(void)pthread_mutex_unlock(&q->admin->mutex);
-	if (!route->callout && question_body(&q->question, route->members, q->body.data,
+	if (route->body == BODY_QUESTION && question_body(&q->question, route->members, q->body.data,
 					     q->body.len, &err) < 0) {
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "%s", err.text);
 		return;

@@ -117,6 +117,12 @@ static void write_intake(struct text *t, const struct picture *p)
 		series(t, "", "webhook", c->webhooks[i].title, NULL, NULL);
 		seconds(t, p->webhooks[i].last_callout_ms);
 	}
+	family(t, "calloutd_guid_mismatches_total", "counter",
+	       "Accepted callouts whose Guid is not the webhook's at Autotask.");
+	for (size_t i = 0; i < c->webhook_count; i++) {
+		series(t, "", "webhook", c->webhooks[i].title, NULL, NULL);
+		number(t, p->webhooks[i].strangers);
+	}
 }
 
 static void write_connections(struct text *t, const struct intake_status *in)
@@ -138,6 +144,39 @@ static void write_connections(struct text *t, const struct intake_status *in)
 	}
 	plain_seconds(t, "calloutd_certificate_expiry_timestamp_seconds",
 		      "When the certificate expires; 0: plain HTTP.", in->certificate_expiry_ms);
+}
+
+/* ---- Autotask's side, as guard saw it last ---- */
+
+/* What nobody has looked at has no sample: no number would be true. */
+static void write_guard(struct text *t, struct admin *a, const struct picture *p)
+{
+	const struct conf *c = site_conf(p->site);
+	struct guarded g;
+	int64_t ended_ms;
+	bool ok, ran = guard_last(&a->guard, &ended_ms, &ok);
+
+	plain_seconds(t, "calloutd_guard_last_run_timestamp_seconds",
+		      "When calloutctl guard ended last; 0: not since the start.", ended_ms);
+	family(t, "calloutd_guard_ok", "gauge", "1 if calloutctl guard found all well.");
+	if (ran) {
+		series(t, "", NULL, NULL, NULL, NULL);
+		number(t, ok);
+	}
+	family(t, "calloutd_webhook_active", "gauge", "1 if active at Autotask, as guard saw it last.");
+	for (size_t i = 0; i < c->webhook_count; i++) {
+		if (!guard_webhook(&a->guard, c->webhooks[i].title, &g))
+			continue;
+		series(t, "", "webhook", c->webhooks[i].title, NULL, NULL);
+		number(t, g.active);
+	}
+	family(t, "calloutd_webhook_failures", "gauge", "Failing events at Autotask; 25 deactivate a webhook.");
+	for (size_t i = 0; i < c->webhook_count; i++) {
+		if (!guard_webhook(&a->guard, c->webhooks[i].title, &g) || !g.has_failures)
+			continue;
+		series(t, "", "webhook", c->webhooks[i].title, NULL, NULL);
+		number(t, (uint64_t)g.failures);
+	}
 }
 
 /* ---- handlers ---- */
@@ -341,6 +380,7 @@ void get_metrics(struct request *q)
 	}
 	write_daemon(&t, q->admin, &p);
 	write_intake(&t, &p);
+	write_guard(&t, q->admin, &p);
 	write_connections(&t, &p.intake);
 	write_deliveries(&t, &p);
 	write_conditions(&t, &p);

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "admin/admin.h"
+#include "admin/findings.h"
 #include "admin/question.h"
 #include "admin/route.h"
 #include "base/buf.h"
@@ -75,7 +76,7 @@ struct request {
 	struct route_match match;
 	struct question question;
 	struct buf body;
-	struct site *site;      /* in force when the request began; only with route->callout */
+	struct site *site;      /* in force when the request began; only with BODY_CALLOUT */
 	int64_t uid;            /* who asks; -1: the kernel does not tell */
 	bool begun;             /* the route's function was called */
 	struct answer answer;
@@ -129,6 +130,22 @@ void later_leave(struct request *q);
 /* At the end: answer all that sleep, wait until they are over (at most for wait_ms). */
 void later_stop(struct admin *a, int64_t wait_ms);
 
+/* ---- guard.c: what `calloutctl guard` found last ---- */
+
+struct guard {
+	pthread_mutex_t mutex;
+	struct findings *last;          /* NULL: it has not run since the start */
+};
+void guard_init(struct guard *g);
+void guard_release(struct guard *g);
+void guard_write(struct guard *g, struct writer *w);    /* the member "guard" of the status */
+/* add() for each warning and error, as a sentence. */
+void guard_problems(struct guard *g, void (*add)(void *arg, const char *text), void *arg);
+/* False: it has not run since the start. */
+bool guard_last(struct guard *g, int64_t *ret_ended_ms, bool *ret_ok);
+/* False: not looked at. */
+bool guard_webhook(struct guard *g, const char *webhook, struct guarded *ret);
+
 /* ---- admin.c ---- */
 
 struct admin {
@@ -141,6 +158,7 @@ struct admin {
 	char *state_directory;
 	char *socket_path;              /* ours to remove; NULL: passed */
 	struct face operators, metrics;
+	struct guard guard;
 	char metrics_trouble[600];      /* why metrics-listen is not open; "" */
 
 	atomic_bool stopping;
@@ -223,6 +241,9 @@ void post_drop(struct request *q);
 void post_hold(struct request *q);
 void post_release(struct request *q);
 void post_try(struct request *q);
+void post_handed(struct request *q);
+void post_registration(struct request *q);
+void post_guard(struct request *q);
 void post_alert_test(struct request *q);
 
 #endif

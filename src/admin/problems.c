@@ -13,6 +13,14 @@ struct list {
 	unsigned count;
 };
 
+static void add_text(void *arg, const char *text)
+{
+	struct list *l = arg;
+
+	writer_text(l->writer, NULL, text);
+	l->count++;
+}
+
 static void add(struct list *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void add(struct list *l, const char *fmt, ...)
 {
@@ -22,8 +30,7 @@ static void add(struct list *l, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	writer_text(l->writer, NULL, text);
-	l->count++;
+	add_text(l, text);
 }
 
 static void add_handler(struct list *l, const struct handler_view *h)
@@ -130,6 +137,7 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 	    p->intake.certificate_expiry_ms < clock_now_ms() + EXPIRES_SOON_MS)
 		add(&l, "the certificate expires at %s: renew it, then reload",
 		    clock_text(p->intake.certificate_expiry_ms, text));
+	guard_problems(&a->guard, add_text, &l);
 	add_alerts(&l, p);
 	if (a->metrics_trouble[0])
 		add(&l, "%s", a->metrics_trouble);

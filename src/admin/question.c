@@ -9,13 +9,13 @@
 #include "base/json.h"
 #include "store/store.h"
 
-enum form { FORM_INTEGER, FORM_MOMENT, FORM_TEXT, FORM_BOOL, FORM_KIND, FORM_STATE };
+enum form { FORM_INTEGER, FORM_MOMENT, FORM_TEXT, FORM_BOOL, FORM_KIND, FORM_STATE, FORM_SOURCE };
 
 static const struct parameter {
 	const char *name;
 	enum form form;
 	size_t at;              /* in struct question */
-	int64_t min, max;       /* of integers */
+	int64_t min, max;       /* of integers; max also of a text's bytes, 0: CALLOUT_NAME_MAX */
 } parameters[] = {
 #define AT(field) offsetof(struct question, field)
 	[ASK_BEFORE] = { "before", FORM_INTEGER, AT(before), 1, INT64_MAX },
@@ -32,6 +32,9 @@ static const struct parameter {
 	[ASK_LIMIT] = { "limit", FORM_INTEGER, AT(limit), 1, 1000 },
 	[ASK_EVENT] = { "event", FORM_INTEGER, AT(event), 1, INT64_MAX },
 	[ASK_FAILED] = { "failed", FORM_BOOL, AT(failed), 0, 0 },
+	[ASK_SOURCE] = { "source", FORM_SOURCE, AT(source), 0, 0 },
+	[ASK_SEQUENCE] = { "sequence", FORM_INTEGER, AT(sequence), INT64_MIN, INT64_MAX },
+	[ASK_GUID] = { "guid", FORM_TEXT, AT(guid), 0, CALLOUT_GUID_MAX },
 #undef AT
 };
 _Static_assert(ARRAY_LEN(parameters) == ASK_COUNT_, "every parameter needs a row");
@@ -82,10 +85,10 @@ static int take_moment(struct question *q, const struct parameter *p, const stru
 static int take_text(struct question *q, const struct parameter *p, const struct given *g,
 		     struct error *err)
 {
-	if (g->kind != JSON_STRING || g->len == 0 || g->len > CALLOUT_NAME_MAX ||
-	    memchr(g->text, '\0', g->len))
-		return error_set(err, EINVAL, "%s must be a text of 1 to %d bytes", p->name,
-				 CALLOUT_NAME_MAX);
+	size_t max = p->max ? (size_t)p->max : CALLOUT_NAME_MAX;
+
+	if (g->kind != JSON_STRING || g->len == 0 || g->len > max || memchr(g->text, '\0', g->len))
+		return error_set(err, EINVAL, "%s must be a text of 1 to %zu bytes", p->name, max);
 	memcpy((char *)q + p->at, g->text, g->len + 1);
 	return 0;
 }
@@ -129,6 +132,21 @@ static int take_state(struct question *q, const struct parameter *p, const struc
 	return error_set(err, EINVAL, "%s must be waiting, done, failed or dropped", p->name);
 }
 
+/* What may be handed over; everything else is made by calloutd itself. */
+static int take_source(struct question *q, const struct parameter *p, const struct given *g,
+		       struct error *err)
+{
+	static const enum event_source sources[] = { SOURCE_RECOVERED, SOURCE_REFETCHED };
+
+	for (size_t i = 0; g->kind == JSON_STRING && i < ARRAY_LEN(sources); i++) {
+		if (strcmp(event_source_name(sources[i]), g->text) == 0) {
+			*number_at(q, p) = sources[i];
+			return 0;
+		}
+	}
+	return error_set(err, EINVAL, "%s must be recovered or refetched", p->name);
+}
+
 static int (*const takers[])(struct question *, const struct parameter *, const struct given *,
 			     struct error *) = {
 	[FORM_INTEGER] = take_integer,
@@ -137,6 +155,7 @@ static int (*const takers[])(struct question *, const struct parameter *, const 
 	[FORM_BOOL] = take_bool,
 	[FORM_KIND] = take_kind,
 	[FORM_STATE] = take_state,
+	[FORM_SOURCE] = take_source,
 };
 
 static int take(struct question *q, unsigned allowed, const char *name, const struct given *g,

@@ -6,21 +6,25 @@
 		     ASKS(STATE) | ASKS(LIMIT))
 #define ASKS_WHICH (ASKS(EVENT) | ASKS(HANDLER) | ASKS(SINCE) | ASKS(FAILED))
 #define ASKS_TRY (ASKS(EVENT) | ASKS(WEBHOOK))
+#define ASKS_HANDED (ASKS(SOURCE) | ASKS(ENTITY) | ASKS(ID) | ASKS(SEQUENCE))
 
 const struct route routes[] = {
-	{ "GET", "/health", 0, 0, true, false, get_health },
-	{ "GET", "/metrics", 0, 0, true, false, get_metrics },
-	{ "GET", "/v1/status", 0, 0, false, false, get_status },
-	{ "GET", "/v1/config", 0, 0, false, false, get_config },
-	{ "GET", "/v1/events", ASKS_EVENTS, 0, false, false, get_events },
-	{ "GET", "/v1/events/ID", 0, 0, false, false, get_event },
-	{ "GET", "/v1/events/ID/body", 0, 0, false, false, get_body },
-	{ "POST", "/v1/reload", 0, 0, false, false, post_reload },
-	{ "POST", "/v1/retry", 0, ASKS_WHICH, false, false, post_retry },
-	{ "POST", "/v1/drop", 0, ASKS_WHICH, false, false, post_drop },
-	{ "POST", "/v1/handlers/NAME/hold", 0, ASKS(UNTIL), false, false, post_hold },
-	{ "POST", "/v1/handlers/NAME/release", 0, 0, false, false, post_release },
-	{ "POST", "/v1/alerts/NAME/test", 0, 0, false, false, post_alert_test },
-	{ "POST", "/v1/handlers/NAME/try", ASKS_TRY, 0, false, true, post_try },
+	{ "GET", "/health", 0, 0, true, BODY_QUESTION, get_health },
+	{ "GET", "/metrics", 0, 0, true, BODY_QUESTION, get_metrics },
+	{ "GET", "/v1/status", 0, 0, false, BODY_QUESTION, get_status },
+	{ "GET", "/v1/config", 0, 0, false, BODY_QUESTION, get_config },
+	{ "GET", "/v1/events", ASKS_EVENTS, 0, false, BODY_QUESTION, get_events },
+	{ "GET", "/v1/events/ID", 0, 0, false, BODY_QUESTION, get_event },
+	{ "GET", "/v1/events/ID/body", 0, 0, false, BODY_QUESTION, get_body },
+	{ "POST", "/v1/reload", 0, 0, false, BODY_QUESTION, post_reload },
+	{ "POST", "/v1/retry", 0, ASKS_WHICH, false, BODY_QUESTION, post_retry },
+	{ "POST", "/v1/drop", 0, ASKS_WHICH, false, BODY_QUESTION, post_drop },
+	{ "POST", "/v1/handlers/NAME/hold", 0, ASKS(UNTIL), false, BODY_QUESTION, post_hold },
+	{ "POST", "/v1/handlers/NAME/release", 0, 0, false, BODY_QUESTION, post_release },
+	{ "POST", "/v1/handlers/NAME/try", ASKS_TRY, 0, false, BODY_CALLOUT, post_try },
+	{ "POST", "/v1/alerts/NAME/test", 0, 0, false, BODY_QUESTION, post_alert_test },
+	{ "POST", "/v1/webhooks/NAME/registration", 0, ASKS(GUID) | ASKS(ID), false, BODY_QUESTION, post_registration },
+	{ "POST", "/v1/webhooks/NAME/events", ASKS_HANDED, 0, false, BODY_CALLOUT, post_handed },
+	{ "POST", "/v1/guard", 0, 0, false, BODY_REPORT, post_guard },
 };
 const size_t route_count = ARRAY_LEN(routes);

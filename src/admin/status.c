@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/shown.h"
 #include "base/clock.h"
 #include "private.h"
 
@@ -81,6 +82,9 @@ static void write_webhooks(struct writer *w, const struct picture *p)
 		writer_object(w, NULL);
 		writer_text(w, "webhook", c->webhooks[i].title);
 		writer_moment(w, "last_callout", n->last_callout_ms);
+		writer_text(w, "guid", n->registered.guid[0] ? n->registered.guid : NULL);
+		shown_int(w, "id", n->registered.guid[0] != '\0', n->registered.id);
+		writer_uint(w, "guid_mismatches", n->strangers);
 		writer_object(w, "callouts");
 		for (unsigned r = 0; r < INTAKE_RESULT_COUNT_; r++)
 			writer_uint(w, intake_result_name((enum intake_result)r), n->results[r]);
@@ -188,6 +192,7 @@ static void write_status(struct writer *w, struct admin *a, const struct picture
 	write_intake(w, &p->intake);
 	write_store(w, a, &store);
 	write_webhooks(w, p);
+	guard_write(&a->guard, w);
 	write_handlers(w, p);
 	write_running(w, p);
 	write_alerts(w, &p->alerts);

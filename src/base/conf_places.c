@@ -40,6 +40,23 @@ const char *conf_admin_socket(const struct conf *c, char *dst, size_t cap)
 	return dst;
 }
 
+const char *conf_deactivated_file(const struct conf *c, char *dst, size_t cap)
+{
+	const char *directory;
+	size_t len = from_environment("RUNTIME_DIRECTORY", &directory);
+	char *slash;
+
+	if (len) {
+		(void)snprintf(dst, cap, "%.*s/deactivated", (int)len, directory);
+		return dst;
+	}
+	(void)conf_admin_socket(c, dst, cap);
+	slash = strrchr(dst, '/');
+	len = slash ? (size_t)(slash + 1 - dst) : 0;
+	(void)snprintf(dst + len, cap - len, "deactivated");
+	return dst;
+}
+
 const char *conf_runner_directory(const struct conf *c, char *dst, size_t cap)
 {
 	const char *directory = getenv("CALLOUTD_RUNNERS");

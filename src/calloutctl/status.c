@@ -192,6 +192,56 @@ static void print_webhooks(const struct ctl *ctl, const struct json_value *root)
 	}
 }
 
+/* Warnings and errors stand among the problems already. */
+static void print_findings(const struct json_value *guard)
+{
+	struct json_cursor c = { .at = NULL };
+	struct json_value list, f;
+
+	if (!member(guard, "findings", &list))
+		return;
+	while (json_next_element(&list, &c, &f)) {
+		AUTO(free) char *webhook = member_text(&f, "webhook");
+		AUTO(free) char *text = member_text(&f, "text");
+
+		if (member_is(&f, "level", "info"))
+			printf("               %s%s%s\n", webhook, *webhook ? ": " : "", text);
+	}
+	if (member_number(guard, "findings_left_out"))
+		printf("               and %" PRId64 " more\n", member_number(guard, "findings_left_out"));
+}
+
+static void print_guard(const struct ctl *ctl, const struct json_value *root)
+{
+	static const char *const heads[] = { "AT AUTOTASK", "ACTIVE", "READY", ">FAILURES", NULL };
+	struct json_cursor c = { .at = NULL };
+	struct json_value guard, list, w;
+	struct table t;
+
+	if (!object_of(root, "guard", &guard))
+		return;
+
+	AUTO(free) char *ended = member_when(&guard, "ended");
+
+	printf("\nGuard          %s, %s\n", member_true(&guard, "ok") ? "ok" : "not ok", ended);
+	print_findings(&guard);
+	table_begin(&t, heads);
+	if (!member(&guard, "webhooks", &list))
+		return;
+	while (json_next_element(&list, &c, &w)) {
+		bool active = member_true(&w, "active"), ready = member_true(&w, "ready");
+
+		table_add(&t, member_text(&w, "webhook"), PAINT_NONE);
+		table_add(&t, text_printf("%s", active ? "yes" : "no"), active ? PAINT_NONE : PAINT_BAD);
+		table_add(&t, text_printf("%s", ready ? "yes" : "no"), ready ? PAINT_NONE : PAINT_BAD);
+		table_add(&t, member_text(&w, "failures"), PAINT_NONE);
+	}
+	if (t.count) {
+		putchar('\n');
+		table_end(&t, ctl);
+	}
+}
+
 static void print_runners(const struct json_value *root)
 {
 	struct json_cursor c = { .at = NULL };
@@ -262,6 +312,7 @@ enum exit_status cmd_status(struct ctl *ctl)
 	print_store(&a.root);
 	print_handlers(ctl, &a.root);
 	print_webhooks(ctl, &a.root);
+	print_guard(ctl, &a.root);
 	print_running(ctl, &a.root);
 	print_runners(&a.root);
 	print_alerts(&a.root);

@@ -19,6 +19,7 @@ static void find_places(struct daemon *d, const struct conf *c)
 {
 	(void)conf_state_directory(c, d->state, sizeof(d->state));
 	(void)conf_admin_socket(c, d->admin_path, sizeof(d->admin_path));
+	(void)conf_deactivated_file(c, d->signal_path, sizeof(d->signal_path));
 	d->has_runner_directory = conf_runner_directory(c, d->runner_directory,
 							sizeof(d->runner_directory)) != NULL;
 }
@@ -57,6 +58,8 @@ static void tell_on_main(void *arg)
 	struct daemon *d = arg;
 
 	daemon_tell(d);
+	if (d->intake)
+		outside_register(d);
 	alerting_store(d);
 	if (d->dispatcher)
 		dispatcher_store_changed(d->dispatcher);
@@ -79,6 +82,19 @@ static void on_stored(void *arg)
 		dispatcher_wake(dispatcher);
 	if (vigil)
 		vigil_stored(vigil);
+}
+
+static void deactivated_on_main(void *arg)
+{
+	outside_deactivated(arg);
+}
+
+/* On the journal's thread: a file system that is slow holds up nobody's answer. */
+static void on_deactivated(void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)loop_post(d->loop, deactivated_on_main, d);
 }
 
 /* ---- what the admin room asks of us, on the main thread ---- */
@@ -151,6 +167,7 @@ static int open_intake(struct daemon *d, struct error *err)
 		.sockets = d->passed.intake,
 		.socket_count = d->passed.intake_count,
 		.stored = on_stored,
+		.deactivated = on_deactivated,
 		.arg = d,
 		.alerts = d->alerts,
 	};
@@ -173,6 +190,7 @@ static void start_admin(struct daemon *d)
 			.degraded = admin_degraded,
 			.started_ms = d->started_ms,
 			.last_reload_ms = admin_last_reload,
+			.deactivated = deactivated_on_main,
 			.arg = d,
 		},
 		.state_directory = d->state,
@@ -222,6 +240,7 @@ static int start_rooms(struct daemon *d, struct error *err)
 	r = intake_start(d->intake, d->journal, err);
 	if (r < 0)
 		return r;
+	outside_register(d);
 	r = start_dispatcher(d, err);
 	if (r < 0)
 		return r;
@@ -320,6 +339,7 @@ static int reload_steps(struct daemon *d, char *note, size_t note_cap, struct er
 	journal_limits_set(d->journal, &limits);
 	log_level(site_conf(site)->log_level);
 	dispatcher_reload(d->dispatcher, site);
+	outside_register(d);
 	(void)conf_check(site_conf(site), log_finding, NULL);
 	(void)site_unref(d->site);
 	d->site = TAKE(site);

@@ -44,6 +44,7 @@ struct daemon {
 	char state[PATH_MAX];           /* the state directory */
 	char last_good[PATH_MAX];       /* the configuration accepted last, as conf_print() wrote it */
 	char admin_path[PATH_MAX], runner_directory[PATH_MAX];
+	char signal_path[PATH_MAX];     /* touched when a deactivation was stored */
 	bool has_runner_directory;
 
 	struct loop *loop;
@@ -84,6 +85,12 @@ void daemon_stop(struct daemon *d);
 int daemon_reload(struct daemon *d, char *note, size_t note_cap, struct error *err);
 /* Tell systemd how we are (only when it changed). */
 void daemon_tell(struct daemon *d);
+
+/* outside.c: what others outside need to hear of, and what intake needs to know from the store. */
+/* A notice of deactivation was stored: touch the file that calloutd-guard.path watches. On main. */
+void outside_deactivated(struct daemon *d);
+/* Give intake what is registered about webhooks: at a start, after a reload, when the store is back. */
+void outside_register(struct daemon *d);
 
 /* settings.c: the configuration on disk, or the last good one. Sets degraded, disk_in_force, last_good. */
 int settings_load(struct daemon *d, struct site **ret_site, struct error *err);

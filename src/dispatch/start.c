@@ -13,6 +13,7 @@
 
 struct load {                           /* what is needed to start */
 	struct event event;
+	bool late;
 	void *body;
 	size_t len;
 	char **env;
@@ -24,15 +25,31 @@ static void auto_load(struct load *w)
 	free(w->env);
 }
 
+/*
+ * Callouts come in the order of their record, so only an operator's retry makes them late. What is handed
+ * over comes after its time: asked now, since what it waited behind may have been newer.
+ */
+static int ask_late(struct lane *l, const struct delivery_ref *ref, struct load *w)
+{
+	int r = 0;
+
+	if (!ref->late && (w->event.source == SOURCE_RECOVERED || w->event.source == SOURCE_REFETCHED))
+		r = reader_handled_newer(l->d->reader, l->state.handler, &w->event);
+	w->late = ref->late || r > 0;
+	return r < 0 ? r : 0;
+}
+
 static int load(struct lane *l, const struct delivery_ref *ref, struct load *w)
 {
 	int r = l->d->reader ? reader_event(l->d->reader, ref->event, &w->event) : -EIO;
 
 	if (r == 0)
 		r = reader_body(l->d->reader, ref->event, &w->body, &w->len, NULL);
+	if (r == 0)
+		r = ask_late(l, ref, w);
 	if (r < 0)
 		return r;
-	return environment_build(l->conf, &w->event, ref->attempts + 1, ref->late, w->body, w->len,
+	return environment_build(l->conf, &w->event, ref->attempts + 1, w->late, w->body, w->len,
 				 &w->env);
 }
 

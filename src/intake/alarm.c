@@ -26,14 +26,14 @@ static void tell_quarantined(const struct request *q, struct alerts *a)
 {
 	alerts_raise(a, ALERT_QUARANTINED, title(q),
 		     "a callout of webhook %s was rightly signed but not understood, and no handler runs for it: %s; it is kept as event %" PRId64 ": calloutctl show %" PRId64 " --body",
-		     title(q), q->why ? q->why : "?", q->accepted.event, q->accepted.event);
+		     title(q), q->draft.why ? q->draft.why : "?", q->accepted.event, q->accepted.event);
 }
 
 static void tell_deactivated(const struct request *q, struct alerts *a)
 {
 	alerts_raise(a, ALERT_DEACTIVATED, title(q),
 		     "a notice (event %" PRId64 ", %s) says that Autotask has switched webhook %s off: no callouts come until it is active again, and what happens meanwhile is not queued there; look at the webhook at Autotask, end the cause (calloutctl status), activate it",
-		     q->accepted.event, q->verified ? "signed" : "unsigned, so anybody who knows the path may have sent it",
+		     q->accepted.event, q->draft.verified ? "signed" : "unsigned, so anybody who knows the path may have sent it",
 		     title(q));
 }
 
@@ -82,6 +82,6 @@ void alarm_verdict(const struct request *q)
 		return;
 	}
 	/* A stranger without a signature says nothing about what Autotask gets. */
-	if (q->verified && q->path == HOOK_CALLOUT)
+	if (q->draft.verified && q->path == HOOK_CALLOUT)
 		atomic_store_explicit(&q->tally->failing, 0, memory_order_relaxed);
 }

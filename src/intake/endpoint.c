@@ -62,7 +62,7 @@ static void request_free(struct request *q)
 		atomic_fetch_sub(&q->in->suspended, 1);
 	buf_free(&q->body);
 	buf_free(&q->headers);
-	free(q->handlers);
+	draft_release(&q->draft);
 	free(q->query);
 	(void)view_unref(q->view);
 	atomic_fetch_sub(&q->in->in_flight, 1);

@@ -112,6 +112,7 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	(void)pthread_mutex_init(&in->stored_lock, NULL);
 	tallies_init(&in->tallies);
 	in->stored = o->stored;
+	in->deactivated = o->deactivated;
 	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
 	in->clients = clients_new();
@@ -289,6 +290,7 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 			atomic_load(&in->suspended));
 		(void)pthread_mutex_lock(&in->stored_lock);
 		in->stored = NULL;
+		in->deactivated = NULL;
 		atomic_store(&in->alerts, NULL);
 		(void)pthread_mutex_unlock(&in->stored_lock);
 		return NULL;
@@ -324,6 +326,18 @@ int intake_counts(struct intake *in, const char *webhook, struct intake_counts *
 	for (size_t i = 0; i < INTAKE_RESULT_COUNT_; i++)
 		ret->results[i] = atomic_load_explicit(&y->results[i], memory_order_relaxed);
 	ret->last_callout_ms = atomic_load_explicit(&y->last_callout_ms, memory_order_relaxed);
+	ret->strangers = atomic_load_explicit(&y->strangers, memory_order_relaxed);
+	ret->registered = tallies_registered(&in->tallies, y);
+	return 0;
+}
+
+int intake_register(struct intake *in, const struct registration *n)
+{
+	struct tally *y = tallies_find(&in->tallies, n->webhook);
+
+	if (!y)
+		return -ENOENT;
+	tallies_register(&in->tallies, y, n);
 	return 0;
 }
 

@@ -9,6 +9,7 @@
  *   malformed.c answers where libmicrohttpd's own would be wrong
  *   heads.c     what a request's header says, and which shapes are refused
  *   judge.c     from a whole request to a verdict
+ *   draft.c     from a body to what the store accepts (admin/ uses it too)
  *   record.c    from a verdict to the journal, and back
  *   report.c    a verdict's answer, its log line and its counter
  *   alarm.c     what of it somebody should be told
@@ -34,10 +35,10 @@
 #include "base/door.h"
 #include "base/error.h"
 #include "callout/callout.h"
-#include "callout/match.h"
 #include "callout/signature.h"
 #include "callout/site.h"
 #include "intake/address.h"
+#include "intake/draft.h"
 #include "intake/intake.h"
 #include "intake/tls.h"
 #include "store/journal.h"
@@ -59,8 +60,12 @@ struct tally {
 	_Atomic int64_t noted_until_ms; /* CLOCK_MONOTONIC: an unverified notice is durable and fresh until then */
 	_Atomic unsigned failing;       /* callouts in a row that were answered 5xx */
 	const void *noting;             /* journal thread only: the request whose notice is being written */
-	int64_t window_ms;              /* under tallies.lock */
+	_Atomic uint64_t guid_mark;     /* of the registered Guid; 0: none */
+	_Atomic uint64_t strangers;     /* callouts with another one */
+	_Atomic int64_t stranger_ms;    /* CLOCK_MONOTONIC: when a line said so last; 0: never */
+	int64_t window_ms;              /* under tallies.lock, with what follows */
 	unsigned lines, left_out;
+	struct registration registered;
 };
 
 struct tallies {
@@ -75,6 +80,11 @@ struct tally *tallies_get(struct tallies *t, const char *title);
 struct tally *tallies_find(struct tallies *t, const char *title);
 /* May a line about a refused request be logged now? If not, it is counted. */
 bool tallies_may_log(struct tallies *t, struct tally *y, int64_t now_ms);
+/* What the webhook is at Autotask. */
+void tallies_register(struct tallies *t, struct tally *y, const struct registration *n);
+struct registration tallies_registered(struct tallies *t, const struct tally *y);
+/* A verified callout was accepted: has it the registered Guid? If not, it is counted and, now and then, logged. */
+void tallies_compare(struct tallies *t, struct tally *y, const char *guid, int64_t now_ms);
 /* Log how many lines were left out in windows that are over. Ms until it wants to be called again, -1: not. */
 int64_t tallies_flush(struct tallies *t, int64_t now_ms);
 
@@ -279,18 +289,8 @@ struct request {
 	struct buf body;
 	size_t forgotten;               /* bytes of a refused body, read and not kept */
 	struct buf headers;             /* of deactivation notices */
-	int64_t received_ms;
-	/* what the journal is given */
-	bool verified;
 	struct signature_match match;
-	enum event_kind kind;
-	const char *why;                /* of a quarantined one */
-	struct callout callout;
-	char record[CALLOUT_RECORD_MAX];
-	uint8_t key[CALLOUT_KEY_LEN];
-	int64_t key_ms;
-	const char **handlers;
-	size_t handler_count;
+	struct draft draft;             /* what the journal is given */
 	/* what it answered */
 	struct accepted accepted;
 	int result;
@@ -327,6 +327,7 @@ struct intake {
 	struct journal *journal;        /* NULL: no more jobs */
 	pthread_mutex_t stored_lock;
 	void (*stored)(void *arg);      /* NULL: nobody listens any more */
+	void (*deactivated)(void *arg);
 	void *arg;
 	struct alerts *_Atomic alerts;  /* NULL: nobody is told (any more) */
 	struct tls *tls;                /* NULL: no HTTPS */

@@ -21,7 +21,7 @@ static struct request *request_of(struct journal_job *job)
  */
 static bool is_covered(struct request *q)
 {
-	if (q->verified || q->path != HOOK_DEACTIVATION)
+	if (q->draft.verified || q->path != HOOK_DEACTIVATION)
 		return false;
 	if (clock_mono_ms() < atomic_load(&q->tally->noted_until_ms))
 		return true;
@@ -34,31 +34,12 @@ static bool is_covered(struct request *q)
 static int on_apply(struct store *s, struct journal_job *job)
 {
 	struct request *q = request_of(job);
-	const struct event_new e = {
-		.received_ms = q->received_ms,
-		.kind = q->kind,
-		.source = SOURCE_LIVE,
-		.webhook = q->hook->conf->title,
-		.verified = q->verified,
-		.signed_by = q->verified ? q->match.position : 0,
-		.reason = q->why,
-		.callout = &q->callout,
-		.record = q->record,
-		.client = q->client,
-		.body = q->body.len ? q->body.data : "",
-		.body_len = q->body.len,
-		.headers = q->headers.len ? q->headers.data : NULL,
-		.key = q->verified ? q->key : NULL,
-		.key_ms = q->key_ms,
-		.handlers = q->handlers,
-		.handler_count = q->handler_count,
-	};
 
 	q->verdict = VERDICT_NOTED;
 	if (is_covered(q))
 		return 0;
 	q->verdict = VERDICT_STORED;
-	return store_accept(s, &e, &q->accepted);
+	return draft_accept(&q->draft, s, q->client, q->headers.len ? q->headers.data : NULL, &q->accepted);
 }
 
 /* Durable now, or not: what does that make of it? */
@@ -79,25 +60,33 @@ static void conclude(struct request *q, int result)
 		q->verdict = VERDICT_UNAVAILABLE;
 	else if (q->verdict == VERDICT_STORED && q->accepted.duplicate)
 		q->verdict = VERDICT_DUPLICATE;
-	else if (q->verdict == VERDICT_STORED && q->kind == EVENT_QUARANTINED)
+	else if (q->verdict == VERDICT_STORED && q->draft.kind == EVENT_QUARANTINED)
 		q->verdict = VERDICT_QUARANTINED;
-	else if (q->verdict == VERDICT_STORED && q->kind == EVENT_DEACTIVATED)
+	else if (q->verdict == VERDICT_STORED && q->draft.kind == EVENT_DEACTIVATED)
 		q->verdict = VERDICT_DEACTIVATED;
+}
+
+static void tell(struct intake *in, const struct request *q)
+{
+	bool stored = q->draft.handler_count && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DEACTIVATED);
+
+	if (!stored && q->verdict != VERDICT_DEACTIVATED)
+		return;
+	(void)pthread_mutex_lock(&in->stored_lock);
+	if (stored && in->stored)
+		in->stored(in->arg);
+	if (q->verdict == VERDICT_DEACTIVATED && in->deactivated)
+		in->deactivated(in->arg);
+	(void)pthread_mutex_unlock(&in->stored_lock);
 }
 
 /* After the resumption the request may be gone: that is the last thing done. */
 static void on_done(struct journal_job *job, int result)
 {
 	struct request *q = request_of(job);
-	struct intake *in = q->in;
 
 	conclude(q, result);
-	if (q->handler_count && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DEACTIVATED)) {
-		(void)pthread_mutex_lock(&in->stored_lock);
-		if (in->stored)
-			in->stored(in->arg);
-		(void)pthread_mutex_unlock(&in->stored_lock);
-	}
+	tell(q->in, q);
 	MHD_resume_connection(q->connection);
 }
 

@@ -81,7 +81,7 @@ enum MHD_Result report_answer(struct request *q)
 /* "secret 2 (escaped)": which secret and which form, never its value. */
 static const char *signer(const struct request *q, char *dst, size_t cap)
 {
-	if (q->verified)
+	if (q->draft.verified)
 		(void)snprintf(dst, cap, "secret %u, %s", q->match.position, signature_form_name(q->match.form));
 	else
 		(void)snprintf(dst, cap, "unverified");
@@ -95,14 +95,14 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 	(void)signer(q, by, sizeof(by));
 	switch (q->verdict) {
 	case VERDICT_STORED:
-		(void)snprintf(dst, cap, "stored: %s of %s (%s), %zu handlers", q->callout.action, q->record, by,
-			       q->handler_count);
+		(void)snprintf(dst, cap, "stored: %s of %s (%s), %zu handlers", q->draft.callout.action, q->draft.record, by,
+			       q->draft.handler_count);
 		break;
 	case VERDICT_DUPLICATE:
-		(void)snprintf(dst, cap, "repeats an event: %s of %s (%s)", q->callout.action, q->record, by);
+		(void)snprintf(dst, cap, "repeats an event: %s of %s (%s)", q->draft.callout.action, q->draft.record, by);
 		break;
 	case VERDICT_QUARANTINED:
-		(void)snprintf(dst, cap, "signed but not understood, stored as quarantined (%s): %s", by, q->why);
+		(void)snprintf(dst, cap, "signed but not understood, stored as quarantined (%s): %s", by, q->draft.why);
 		break;
 	case VERDICT_DEACTIVATED:
 		(void)snprintf(dst, cap, "a notice says that this webhook was deactivated at Autotask (%s): look there, "
@@ -128,8 +128,8 @@ static void log_line(const struct request *q)
 	const struct log_ctx ctx = {
 		.event = q->verdict == VERDICT_UNAVAILABLE ? 0 : q->accepted.event,
 		.webhook = q->hook ? q->hook->conf->title : NULL,
-		.entity = *q->callout.entity ? q->callout.entity : NULL,
-		.record = q->callout.id,
+		.entity = *q->draft.callout.entity ? q->draft.callout.entity : NULL,
+		.record = q->draft.callout.id,
 		.reason = row->reason,
 		.client = *q->client ? q->client : NULL,
 	};
@@ -150,8 +150,10 @@ void report(struct request *q)
 	q->reported = true;
 	atomic_fetch_add_explicit(&q->tally->results[result], 1, memory_order_relaxed);
 	/* What a stranger may send must not hide that the real callouts stay away. */
-	if (q->verified && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DUPLICATE))
-		atomic_store_explicit(&q->tally->last_callout_ms, q->received_ms, memory_order_relaxed);
+	if (q->draft.verified && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DUPLICATE))
+		atomic_store_explicit(&q->tally->last_callout_ms, q->draft.received_ms, memory_order_relaxed);
 	log_line(q);
+	if (q->draft.verified && rows[q->verdict].status == MHD_HTTP_OK)
+		tallies_compare(&q->in->tallies, q->tally, q->draft.callout.guid, clock_mono_ms());
 	alarm_verdict(q);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "callout/guid.h"
 #include "private.h"
 
 const char *intake_result_name(enum intake_result r)
@@ -129,4 +130,51 @@ int64_t tallies_flush(struct tallies *t, int64_t now_ms)
 	}
 	(void)pthread_mutex_unlock(&t->lock);
 	return soonest_ms;
+}
+
+void tallies_register(struct tallies *t, struct tally *y, const struct registration *n)
+{
+	(void)pthread_mutex_lock(&t->lock);
+	y->registered = *n;
+	(void)pthread_mutex_unlock(&t->lock);
+	atomic_store(&y->guid_mark, guid_mark(n->guid));
+}
+
+struct registration tallies_registered(struct tallies *t, const struct tally *y)
+{
+	struct registration n;
+
+	(void)pthread_mutex_lock(&t->lock);
+	n = y->registered;
+	(void)pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
+static void log_stranger(struct tallies *t, const struct tally *y, const char *guid, uint64_t count)
+{
+	const struct registration n = tallies_registered(t, y);
+	const struct log_ctx ctx = { .webhook = y->title, .reason = "guid" };
+
+	log_warn(&ctx, "callouts come with Guid %s, but the webhook that was made for this path has %s: another one "
+		 "at Autotask calls it too (calloutctl webhook list shows them; calloutctl webhook apply registers "
+		 "the right one). Accepted; %llu such since the start", guid, n.guid, (unsigned long long)count);
+}
+
+/* One number is compared for each callout; texts and locks are for the line. */
+void tallies_compare(struct tallies *t, struct tally *y, const char *guid, int64_t now_ms)
+{
+	uint64_t want = atomic_load_explicit(&y->guid_mark, memory_order_relaxed), got, count;
+	int64_t last_ms;
+
+	if (!want)
+		return;
+	got = guid_mark(guid);
+	if (!got || got == want)
+		return;
+	count = atomic_fetch_add(&y->strangers, 1) + 1;
+	last_ms = atomic_load(&y->stranger_ms);
+	if (last_ms && now_ms - last_ms < TALLY_LOG_WINDOW_MS)
+		return;
+	if (atomic_compare_exchange_strong(&y->stranger_ms, &last_ms, now_ms))
+		log_stranger(t, y, guid, count);
 }

@@ -64,14 +64,6 @@ static int count_repetition(struct store *s, const struct event_new *e, struct a
 	return r;
 }
 
-static void bind_optional(struct bind *b, bool has, int64_t value)
-{
-	if (has)
-		bind_int(b, value);
-	else
-		bind_null(b);
-}
-
 static int event_add(struct store *s, const struct event_new *e, int64_t event)
 {
 	const struct callout *c = e->callout;

@@ -151,6 +151,21 @@ int reader_next_due(struct reader *r, int64_t handler, int64_t *ret_ms)
 	return 0;
 }
 
+int reader_handled_newer(struct reader *r, int64_t handler, const struct event *e)
+{
+	struct bind b = bind_begin(r->st[RD_HANDLED_NEWER]);
+	int result;
+
+	reader_begin(r);
+	bind_int(&b, handler);
+	bind_text(&b, e->record);
+	bind_newness(&b, e->has_sequence, e->sequence, e->time);
+	result = bind_row(&b);
+	if (result > 0)
+		(void)sqlite3_reset(b.st);
+	return result;
+}
+
 /* ---- handlers ---- */
 
 static int oldest_waiting(struct reader *r, struct handler_state *h)

@@ -38,6 +38,8 @@ static const char *const questions[RD_COUNT_] = {
 		" WHERE p.handler = ? AND p.blocked = 0 AND p.due_ms <= ? ORDER BY p.due_ms, p.event LIMIT ?",
 	[RD_NEXT_DUE] =
 		"SELECT due_ms FROM parked WHERE handler = ? AND blocked = 0 ORDER BY due_ms LIMIT 1",
+	[RD_HANDLED_NEWER] = HANDLED_NEWER,
+	[RD_REGISTRATIONS] = "SELECT webhook, guid, id FROM registration ORDER BY webhook",
 	[RD_ALERTS] = "SELECT kind, level, object, since_ms, last_ms, count, window_ms, told, text FROM alert",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"

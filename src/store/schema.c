@@ -23,10 +23,9 @@
 AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 
 /* Texts that two versions share are written once. */
-#define HANDLED \
-	"CREATE TABLE handled(" /* the newest event of a record that a handler has done */ \
-	"handler INTEGER NOT NULL, record TEXT NOT NULL, event INTEGER NOT NULL," \
-	"PRIMARY KEY(handler, record)) WITHOUT ROWID;"
+#define REGISTRATION \
+	"CREATE TABLE registration(" /* what calloutctl found out about a webhook at Autotask */ \
+	"webhook TEXT PRIMARY KEY, guid TEXT NOT NULL, id INTEGER NOT NULL) WITHOUT ROWID;"
 
 #define ALERT \
 	"CREATE TABLE alert(" /* what is untold, and how often it was told lately */ \
@@ -83,7 +82,17 @@ static const char tables[] =
 	"event INTEGER NOT NULL, handler INTEGER NOT NULL,"
 	"PRIMARY KEY(event, handler)) WITHOUT ROWID;"
 
-	HANDLED
+	/*
+	 * The newest event of a record that a handler has done; and how new, by the vendor's number, by
+	 * the vendor's time, and by the time of those that have no number: what is handed over later
+	 * is compared by the number where both have one, else by the time.
+	 */
+	"CREATE TABLE handled("
+	"handler INTEGER NOT NULL, record TEXT NOT NULL, event INTEGER NOT NULL,"
+	"sequence INTEGER, time_ms INTEGER, plain_ms INTEGER,"
+	"PRIMARY KEY(handler, record)) WITHOUT ROWID;"
+
+	REGISTRATION
 
 	ALERT
 
@@ -95,18 +104,32 @@ static const char tables[] =
 	"PRIMARY KEY(event, handler, run)) WITHOUT ROWID;"
 	"CREATE TABLE output(id INTEGER PRIMARY KEY, out BLOB NOT NULL, err BLOB NOT NULL);";
 
+/* A moment as clock_parse() reads it, from a text; null where it is none. */
+#define MS_OF(text) "CAST(round((julianday(" text ") - 2440587.5) * 86400000) AS INTEGER)"
+
 /* From version i + 1 to i + 2. */
 static const char *const steps[] = {
 	"ALTER TABLE parked ADD COLUMN late INTEGER NOT NULL DEFAULT 0;"
-	HANDLED
+	"CREATE TABLE handled("
+	"handler INTEGER NOT NULL, record TEXT NOT NULL, event INTEGER NOT NULL,"
+	"PRIMARY KEY(handler, record)) WITHOUT ROWID;"
 	"INSERT INTO handled(handler, record, event)"
 	" SELECT d.handler, e.record, max(d.event) FROM delivery d JOIN event e ON e.id = d.event"
 	" WHERE d.state = 4 GROUP BY d.handler, e.record;",
 
+	REGISTRATION
+	"ALTER TABLE handled ADD COLUMN sequence INTEGER;"
+	"ALTER TABLE handled ADD COLUMN time_ms INTEGER;"
+	"ALTER TABLE handled ADD COLUMN plain_ms INTEGER;"
+	/* All came as callouts until then, in order: the newest one accepted is the newest. */
+	"UPDATE handled SET sequence = e.sequence, time_ms = " MS_OF("e.time") ","
+	" plain_ms = CASE WHEN e.sequence IS NULL THEN " MS_OF("e.time") " END"
+	" FROM event e WHERE e.id = handled.event;",
+
 	ALERT,
 };
 _Static_assert(ARRAY_LEN(steps) == STORE_SCHEMA - 1, "every older version needs a way here");
-_Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the step to version 2 says so");
+_Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the steps say so");
 
 int store_sentence(int code, const char *path, const char *detail, struct error *err)
 {

@@ -14,6 +14,14 @@
 #define ON_DISK(state) ((int)(state) + 2)
 #define FROM_DISK(value) ((value) - 2)
 
+/*
+ * Has a handler done a newer event of a record? Bound: handler, record, SequenceNumber, EventTime (ms);
+ * null where the event has none.
+ */
+#define HANDLED_NEWER \
+	"SELECT 1 FROM handled WHERE handler = ?1 AND record = ?2 AND CASE WHEN ?3 IS NULL" \
+	" THEN time_ms > ?4 ELSE coalesce(sequence > ?3, 0) OR coalesce(plain_ms > ?4, 0) END"
+
 /* Ours, and of a version we know? Writes nothing. 0: an empty file, to be filled. */
 int schema_check(sqlite3 *db, const char *path, int64_t *ret_version, struct error *err);
 /* Make the tables, or bring older ones to STORE_SCHEMA after a copy beside them (PATH.vN). */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "private.h"
 
 /* Attempts kept per delivery: a runner that dies every second must not fill the disk. */
@@ -162,8 +163,51 @@ static int put_off(struct store *s, struct handler_entry *h, const struct settle
 	return r < 0 ? r : delivery_set(s, h->id, t->event, DELIVERY_PARKED, t->attempts, 0);
 }
 
+/* What the event itself says. */
+struct facts {
+	char record[CALLOUT_RECORD_MAX];
+	char time[CALLOUT_TIME_MAX + 1];
+	int64_t sequence;
+	bool has_sequence, live;
+};
+
+/* Handed over after a newer one of its record was done. Callouts come in their order: not asked. */
+static int is_late(struct store *s, const struct handler_entry *h, const struct facts *f)
+{
+	struct bind b = bind_begin(s->st[ST_HANDLED_NEWER]);
+	int r;
+
+	if (f->live)
+		return 0;
+	bind_int(&b, h->id);
+	bind_text(&b, f->record);
+	bind_newness(&b, f->has_sequence, f->sequence, f->time);
+	r = bind_row(&b);
+	if (r > 0)
+		(void)sqlite3_reset(b.st);
+	return r;
+}
+
+static int note_done(struct store *s, struct handler_entry *h, int64_t event, const struct facts *f)
+{
+	int late = is_late(s, h, f);
+	int64_t ms = 0;
+	bool plain = !f->has_sequence && clock_parse(f->time, strlen(f->time), &ms) == 0;
+	struct bind b;
+
+	if (late < 0)
+		return late;
+	b = bind_begin(s->st[ST_HANDLED_PUT]);
+	bind_int(&b, h->id);
+	bind_text(&b, f->record);
+	bind_int(&b, late ? 0 : event);         /* an older one is not the newest, though its id is */
+	bind_newness(&b, f->has_sequence, f->sequence, f->time);
+	bind_optional(&b, plain, ms);
+	return bind_run(&b);
+}
+
 static int note_outcome(struct store *s, struct handler_entry *h, const struct settle *t,
-			const char *record)
+			const struct facts *f)
 {
 	struct bind b;
 
@@ -173,24 +217,18 @@ static int note_outcome(struct store *s, struct handler_entry *h, const struct s
 		bind_int(&b, h->id);
 		return bind_run(&b);
 	}
-	if (t->state != DELIVERY_DONE)
-		return 0;
-	b = bind_begin(s->st[ST_HANDLED_PUT]);
-	bind_int(&b, h->id);
-	bind_text(&b, record);
-	bind_int(&b, t->event);
-	return bind_run(&b);
+	return t->state == DELIVERY_DONE ? note_done(s, h, t->event, f) : 0;
 }
 
 static int take_away(struct store *s, struct handler_entry *h, const struct settle *t,
-		     enum delivery_state was, const char *record)
+		     enum delivery_state was, const struct facts *f)
 {
 	int r = delivery_set(s, h->id, t->event, t->state, t->attempts, t->now_ms);
 
 	if (r == 0 && was == DELIVERY_PARKED)
 		r = parked_delete(s, h->id, t->event);
 	if (r == 0)
-		r = note_outcome(s, h, t, record);
+		r = note_outcome(s, h, t, f);
 	if (r < 0)
 		return r;
 	handler_count(h, t->state, 1);
@@ -198,8 +236,7 @@ static int take_away(struct store *s, struct handler_entry *h, const struct sett
 	return 0;
 }
 
-/* The record by its event, where the caller did not say it. */
-static int record_of(struct store *s, int64_t event, char dst[static CALLOUT_RECORD_MAX])
+static int facts_of(struct store *s, int64_t event, struct facts *ret)
 {
 	sqlite3_stmt *st = s->st[ST_EVENT_RECORD];
 	struct bind b = bind_begin(st);
@@ -209,7 +246,11 @@ static int record_of(struct store *s, int64_t event, char dst[static CALLOUT_REC
 	r = bind_row(&b);
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
-	column_text(st, 0, dst, CALLOUT_RECORD_MAX);
+	column_text(st, 0, ret->record, sizeof(ret->record));
+	ret->live = sqlite3_column_int(st, 1) == SOURCE_LIVE;
+	ret->has_sequence = sqlite3_column_type(st, 2) != SQLITE_NULL;
+	ret->sequence = sqlite3_column_int64(st, 2);
+	column_text(st, 3, ret->time, sizeof(ret->time));
 	(void)sqlite3_reset(st);
 	return 0;
 }
@@ -220,25 +261,25 @@ static bool is_open(enum delivery_state state)
 }
 
 static int settle_open(struct store *s, struct handler_entry *h, const struct settle *t,
-		       enum delivery_state was, const char *record)
+		       enum delivery_state was, const struct facts *f)
 {
 	if (t->state == DELIVERY_PARKED)
-		return put_off(s, h, t, record);
-	return take_away(s, h, t, was, record);
+		return put_off(s, h, t, f->record);
+	return take_away(s, h, t, was, f);
 }
 
 int store_settle(struct store *s, const struct settle *t, bool *ret_behind)
 {
 	struct handler_entry *h = handler_by_id(s, t->handler);
-	char record[CALLOUT_RECORD_MAX];
 	enum delivery_state was = DELIVERY_WAITING;
+	struct facts f;
 	int fresh = 1, r;
 
 	if (t->state == DELIVERY_WAITING || t->state >= DELIVERY_STATE_COUNT_)
 		return -EINVAL;
 	r = h ? delivery_state(s, t->handler, t->event, &was) : -ENOENT;
 	if (r == 0)
-		r = record_of(s, t->event, record);
+		r = facts_of(s, t->event, &f);
 	if (r < 0)
 		return r;
 	if (t->attempt)
@@ -246,11 +287,11 @@ int store_settle(struct store *s, const struct settle *t, bool *ret_behind)
 	if (fresh < 0)
 		return fresh;
 	if (fresh > 0 && is_open(was))
-		r = settle_open(s, h, t, was, record);
+		r = settle_open(s, h, t, was, &f);
 	if (r < 0)
 		return r;
 	handler_mark(h, t->low_water);
-	return order_promote(s, h, record, t->now_ms, ret_behind);
+	return order_promote(s, h, f.record, t->now_ms, ret_behind);
 }
 
 /* ---- parking ---- */

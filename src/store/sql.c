@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/store.h"
 
 /* An I/O error's cause is known to the system only: a quota is a full disk to us. */
@@ -146,6 +147,23 @@ void bind_int(struct bind *b, int64_t value)
 void bind_null(struct bind *b)
 {
 	note(b, sqlite3_bind_null(b->st, ++b->at));
+}
+
+void bind_optional(struct bind *b, bool has, int64_t value)
+{
+	if (has)
+		bind_int(b, value);
+	else
+		bind_null(b);
+}
+
+void bind_newness(struct bind *b, bool has_sequence, int64_t sequence, const char *time)
+{
+	int64_t ms = 0;
+	bool has_time = clock_parse(time, strlen(time), &ms) == 0;
+
+	bind_optional(b, has_sequence, sequence);
+	bind_optional(b, has_time, ms);
 }
 
 void bind_text(struct bind *b, const char *text)

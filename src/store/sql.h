@@ -39,6 +39,10 @@ void bind_null(struct bind *b);
 void bind_text(struct bind *b, const char *text);               /* NULL: null */
 void bind_blob(struct bind *b, const void *data, size_t len);   /* empty: a blob of no bytes */
 
+void bind_optional(struct bind *b, bool has, int64_t value);    /* else null */
+/* SequenceNumber, and EventTime in ms; null where there is none. For HANDLED_NEWER and its like. */
+void bind_newness(struct bind *b, bool has_sequence, int64_t sequence, const char *time);
+
 /* Run a statement that gives no row, and reset it. 0 or -errno. */
 int bind_run(struct bind *b);
 /* First row: 1, none: 0 (and reset), or -errno (and reset). After 1, go on with sql_step(). */

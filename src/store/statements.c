@@ -31,7 +31,7 @@ const char *const store_statements[ST_COUNT_] = {
 		" action, action_raw, entity, entity_raw, guid, time, record, client, record_id, sequence,"
 		" person, body_len) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[ST_EVENT_REPEATED] = "UPDATE event SET duplicates = duplicates + 1 WHERE id = ?",
-	[ST_EVENT_RECORD] = "SELECT record FROM event WHERE id = ?",
+	[ST_EVENT_RECORD] = "SELECT record, source, sequence, time FROM event WHERE id = ?",
 	[ST_CONTENT_ADD] = "INSERT INTO content(event, headers, body) VALUES(?, ?, ?)",
 
 	[ST_DELIVERY_ADD] =
@@ -69,9 +69,18 @@ const char *const store_statements[ST_COUNT_] = {
 	[ST_DEAD_ADD] = "INSERT INTO dead(event, handler) VALUES(?, ?) ON CONFLICT DO NOTHING",
 	[ST_DEAD_DELETE] = "DELETE FROM dead WHERE event = ? AND handler = ?",
 	[ST_HANDLED_PUT] =
-		"INSERT INTO handled(handler, record, event) VALUES(?, ?, ?)"
-		" ON CONFLICT(handler, record) DO UPDATE SET event = max(event, excluded.event)",
+		"INSERT INTO handled(handler, record, event, sequence, time_ms, plain_ms)"
+		" VALUES(?, ?, ?, ?, ?, ?) ON CONFLICT(handler, record) DO UPDATE SET"
+		" event = max(event, excluded.event),"
+		" sequence = coalesce(max(sequence, excluded.sequence), sequence, excluded.sequence),"
+		" time_ms = coalesce(max(time_ms, excluded.time_ms), time_ms, excluded.time_ms),"
+		" plain_ms = coalesce(max(plain_ms, excluded.plain_ms), plain_ms, excluded.plain_ms)",
+	[ST_HANDLED_NEWER] = HANDLED_NEWER,
 	[ST_HANDLED_FIND] = "SELECT 1 FROM handled WHERE handler = ? AND record = ? AND event > ?",
+
+	[ST_REGISTRATION_PUT] =
+		"INSERT INTO registration(webhook, guid, id) VALUES(?, ?, ?) ON CONFLICT(webhook)"
+		" DO UPDATE SET guid = excluded.guid, id = excluded.id",
 
 	[ST_ALERT_CLEAR] = "DELETE FROM alert",
 	[ST_ALERT_ADD] =

@@ -235,6 +235,8 @@ struct batch {                          /* `count` events of record first_id + i
 	struct house *house;
 	int64_t first_id;
 	unsigned count, records;
+	enum event_source source;
+	int64_t sequence;               /* of the first; 0: goes on from the last */
 	const char *handlers[4];
 	size_t handler_count;
 };
@@ -242,7 +244,7 @@ struct batch {                          /* `count` events of record first_id + i
 static UNUSED int write_batch(struct store *s, void *arg)
 {
 	struct batch *b = arg;
-	int64_t sequence = b->house->events;
+	int64_t sequence = b->sequence ? b->sequence - 1 : b->house->events;
 
 	for (unsigned i = 0; i < b->count; i++) {
 		struct callout c = { .action = "update", .action_raw = "Update", .entity = "Ticket",
@@ -255,7 +257,7 @@ static UNUSED int write_batch(struct store *s, void *arg)
 		c.sequence = ++sequence;
 		(void)snprintf(record, sizeof(record), "Ticket/%" PRId64, c.id);
 		r = store_accept(s, &(struct event_new){
-			.received_ms = clock_now_ms(), .kind = EVENT_ORDINARY, .source = SOURCE_LIVE,
+			.received_ms = clock_now_ms(), .kind = EVENT_ORDINARY, .source = b->source,
 			.webhook = "w", .verified = true, .signed_by = 1, .callout = &c, .record = record,
 			.client = "127.0.0.1", .body = "{}", .body_len = 2, .handlers = b->handlers,
 			.handler_count = b->handler_count }, &accepted);

@@ -57,6 +57,7 @@ struct house {
 	struct site *site;
 	struct intake *intake;
 	atomic_uint stored;             /* calls of options.stored */
+	atomic_uint deactivated;        /* and of options.deactivated */
 	sem_t held, release;            /* of a journal that is held up */
 };
 
@@ -116,6 +117,11 @@ static inline void house_changed(void *arg)
 static inline void house_stored(void *arg)
 {
 	atomic_fetch_add(&((struct house *)arg)->stored, 1);
+}
+
+static inline void house_deactivated(void *arg)
+{
+	atomic_fetch_add(&((struct house *)arg)->deactivated, 1);
 }
 
 static inline void house_make(struct house *h)
@@ -178,7 +184,8 @@ static inline void house_start(struct house *h)
 {
 	const struct intake_socket s = { house_socket(AF_INET, &h->port), "test" };
 	const struct intake_options o = { .site = h->site, .sockets = &s, .socket_count = 1,
-					  .stored = house_stored, .arg = h };
+					  .stored = house_stored, .deactivated = house_deactivated,
+					  .arg = h };
 	struct error err = { "" };
 
 	if (house_intake(&o, h->journal, &h->intake, &err) < 0)

@@ -111,6 +111,44 @@ static void dead_letters_are_put_back_in_order(void **state)
 	house_close(&h);
 }
 
+static int fail_first_attempt_of_four(struct house *h, const struct start *s)
+{
+	(void)h;
+	return s->sequence == 4 && s->attempt == 1 ? 1 : 0;
+}
+
+static void hand_over(struct house *h, int64_t sequence)
+{
+	struct batch b = { .house = h, .first_id = 7, .count = 1, .records = 1, .source = SOURCE_RECOVERED,
+			   .sequence = sequence, .handlers = { "h" }, .handler_count = 1 };
+
+	assert_int_equal(house_write(h, write_batch, &b), 0);
+}
+
+/* When it starts is when it counts: what it waited behind may be newer. */
+static void handed_over_is_late_when_it_starts(void **state)
+{
+	static const bool late[] = { false, true, true, false, true };
+	struct house h;
+	char text[64];
+
+	(void)state;
+	house_begin(&h, ONE("retry = { \"10ms\", \"10ms\" }"), fail_first_attempt_of_four);
+	assert_int_equal(dispatcher_hold(h.dispatcher, "h", 0), 0);
+	h.events = 4;
+	accept_one(&h, "h", 7);         /* number 5, as a callout */
+	hand_over(&h, 4);
+	hand_over(&h, 6);
+	hand_over(&h, 3);
+	assert_int_equal(dispatcher_release(h.dispatcher, "h"), 0);
+	dispatcher_wake(h.dispatcher);
+	UNTIL(&h, h.actor.acks == 5);
+	assert_string_equal(started(&h, 7, text, sizeof(text)), "5 4 4 6 3 ");
+	for (size_t i = 0; i < ARRAY_LEN(late); i++)
+		assert_true(h.actor.starts[i].late == late[i]);
+	house_close(&h);
+}
+
 /* ---- limits ---- */
 
 static void concurrency_is_kept(void **state)
@@ -645,6 +683,7 @@ int main(void)
 		cmocka_unit_test(a_record_keeps_its_order_through_retries),
 		cmocka_unit_test(the_schedule_ends_in_a_dead_letter),
 		cmocka_unit_test(dead_letters_are_put_back_in_order),
+		cmocka_unit_test(handed_over_is_late_when_it_starts),
 		cmocka_unit_test(concurrency_is_kept),
 		cmocka_unit_test(rate_is_kept),
 		cmocka_unit_test(a_stuck_handler_delays_no_other),

@@ -463,6 +463,7 @@ static void notices_of_strangers_coalesce(void **state)
 	for (int i = 0; i < 30; i++)
 		assert_int_equal(send_with(starts[i % 3], "", i % 3 == 2 ? "" : "x", NULL, 0), 200);
 	assert_int_equal(house_newest(&house), 1);
+	assert_int_equal(atomic_load(&house.deactivated), 1);
 	assert_int_equal(house_counts(&house, "tickets").results[INTAKE_DEACTIVATED], 1);
 	assert_int_equal(house_counts(&house, "tickets").results[INTAKE_DUPLICATE], 29);
 }
@@ -495,6 +496,7 @@ static void signed_notices_are_each_kept(void **state)
 	assert_int_equal(post(&house, OFF, "", "{\"Action\":\"Deactivated\",\"Guid\":\"g\",\"n\":2}"), 200);
 	assert_int_equal(post(&house, HOOK, "", "{\"Action\":\"Deactivated\",\"Guid\":\"g\",\"n\":3}"), 200);
 	assert_int_equal(house_newest(&house), 4);
+	assert_int_equal(atomic_load(&house.deactivated), 4);
 	for (int64_t id = 2; id <= 4; id++) {
 		assert_int_equal(house_event(&house, id).kind, EVENT_DEACTIVATED);
 		assert_true(house_event(&house, id).verified);
@@ -519,6 +521,81 @@ static void strangers_cannot_name_a_record(void **state)
 	assert_string_equal(e.record, "Webhook/tickets");
 }
 
+/* ---- Guids ---- */
+
+static void enlist(const char *guid)
+{
+	struct registration n = { .webhook = "tickets", .id = 12 };
+
+	(void)snprintf(n.guid, sizeof(n.guid), "%s", guid);
+	assert_int_equal(intake_register(house.intake, &n), 0);
+}
+
+static uint64_t strangers(void)
+{
+	return house_counts(&house, "tickets").strangers;
+}
+
+static void other_guids_are_accepted_and_counted(void **state)
+{
+	const struct registration nobody = { .webhook = "nobody" };
+
+	(void)state;
+	assert_int_equal(intake_register(house.intake, &nobody), -ENOENT);
+	assert_int_equal(post(&house, HOOK, "", TICKET(1, ",\"Guid\":\"b\"")), 200);
+	assert_int_equal(strangers(), 0);
+	enlist("{A-1}");
+	assert_string_equal(house_counts(&house, "tickets").registered.guid, "{A-1}");
+	assert_int_equal(house_counts(&house, "tickets").registered.id, 12);
+	assert_int_equal(post(&house, HOOK, "", TICKET(2, ",\"Guid\":\"a1\"")), 200);
+	assert_int_equal(post(&house, HOOK, "", TICKET(3, "")), 200);
+	assert_int_equal(strangers(), 0);
+	assert_int_equal(post(&house, HOOK, "", TICKET(4, ",\"Guid\":\"b\"")), 200);
+	assert_int_equal(post(&house, OFF, "", "{\"Action\":\"Deactivated\",\"Guid\":\"b\"}"), 200);
+	assert_int_equal(strangers(), 2);
+	/* Refused, or a stranger's: not compared. */
+	assert_int_equal(send_with("POST " HOOK, JSON, TICKET(5, ",\"Guid\":\"b\""), NULL, 0), 401);
+	assert_int_equal(send_with("POST " OFF, JSON, TICKET(5, ",\"Guid\":\"b\""), NULL, 0), 200);
+	assert_int_equal(strangers(), 2);
+	enlist("B");
+	assert_int_equal(post(&house, HOOK, "", TICKET(6, ",\"Guid\":\"b\"")), 200);
+	assert_int_equal(strangers(), 2);
+	enlist("");
+	assert_int_equal(post(&house, HOOK, "", TICKET(7, ",\"Guid\":\"c\"")), 200);
+	assert_int_equal(strangers(), 2);
+	assert_int_equal(house_newest(&house), 8);
+}
+
+static void *enlist_often(void *arg)
+{
+	atomic_bool *end = arg;
+
+	while (!atomic_load(end)) {
+		enlist("a");
+		enlist("b");
+	}
+	return NULL;
+}
+
+/* Registered anew while callouts come in: for the race detector. */
+static void registered_at_any_time(void **state)
+{
+	atomic_bool end = false;
+	pthread_t thread;
+	char body[256];
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, enlist_often, &end), 0);
+	for (int i = 0; i < 50; i++) {
+		(void)snprintf(body, sizeof(body), "{\"Action\":\"Update\",\"Id\":%d,\"Guid\":\"c\"}", i);
+		assert_int_equal(post(&house, HOOK, "", body), 200);
+		assert_int_equal(house_counts(&house, "tickets").registered.id % 12, 0);
+	}
+	atomic_store(&end, true);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_in_range(strangers(), 1, 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +617,8 @@ int main(void)
 		EACH(notices_at_once_coalesce),
 		EACH(signed_notices_are_each_kept),
 		EACH(strangers_cannot_name_a_record),
+		EACH(other_guids_are_accepted_and_counted),
+		EACH(registered_at_any_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,6 +58,32 @@ static const char version_1[] =
 	"PRAGMA application_id = 1129272660; PRAGMA user_version = 1;"
 	"COMMIT;";
 
+/* What made version 2 of it then; and the callouts said when and in which order they happened. */
+static const char to_version_2[] =
+	"ALTER TABLE parked ADD COLUMN late INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE handled(handler INTEGER NOT NULL, record TEXT NOT NULL, event INTEGER NOT NULL,"
+	"PRIMARY KEY(handler, record)) WITHOUT ROWID;"
+	"INSERT INTO handled(handler, record, event)"
+	" SELECT d.handler, e.record, max(d.event) FROM delivery d JOIN event e ON e.id = d.event"
+	" WHERE d.state = 4 GROUP BY d.handler, e.record;"
+	"INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, action,"
+	" entity, record, record_id, body_len)"
+	" SELECT id + 4, received_ms, 0, 0, 'tickets', 1, 1, 'update', 'Ticket', 'Ticket/8', 8, 2 FROM event;"
+	"INSERT INTO delivery SELECT 1, id, 4, 1, 1757948270009 FROM event WHERE id > 4;"
+	"INSERT INTO handled VALUES(1, 'Ticket/8', 8), (1, 'Ticket/9', 6), (1, 'Ticket/10', 99), (1, 'Ticket/11', 5);"
+	"UPDATE event SET sequence = id, time = '2026-01-01T10:00:0' || id || '.25Z';"
+	"UPDATE event SET sequence = NULL, time = '2026-01-01T10:00:06.001' WHERE id = 6;"
+	"UPDATE event SET sequence = 98, time = 'no time' WHERE id = 5;"
+	"PRAGMA user_version = 2;";
+
+/* And version 3 of that. */
+static const char to_version_3[] =
+	"CREATE TABLE registration(webhook TEXT PRIMARY KEY, guid TEXT NOT NULL, id INTEGER NOT NULL) WITHOUT ROWID;"
+	"ALTER TABLE handled ADD COLUMN sequence INTEGER; ALTER TABLE handled ADD COLUMN time_ms INTEGER;"
+	"ALTER TABLE handled ADD COLUMN plain_ms INTEGER;"
+	"INSERT INTO registration VALUES('tickets', 'guid', 7);"
+	"PRAGMA user_version = 3;";
+
 static void make_database(const char *path, const char *sql)
 {
 	sqlite3 *db = NULL;
@@ -142,6 +168,58 @@ static void version_1_is_brought_up_to_date(void **state)
 	assert_true(n == 1 && refs[0].event == 1 && refs[0].late);
 	assert_int_equal(accept_ticket(h->s, 8, T0), 5);
 	assert_int_equal(ask(db, "SELECT count(*) FROM alert"), 0);
+}
+
+/* What is handed over to it knows how new what was done before is. */
+static void version_2_is_brought_up_to_date(void **state)
+{
+	struct home *h = *state;
+	struct event e = { .record = "Ticket/8" };
+	char db[128], copy[128];
+
+	make_database(home_path(h, "calloutd.db", db), version_1);
+	make_database(db, to_version_2);
+	home_open(h);
+	assert_int_equal(ask(db, "PRAGMA user_version"), STORE_SCHEMA);
+	assert_int_equal(ask(home_path(h, "calloutd.db.v2", copy), "PRAGMA user_version"), 2);
+	assert_int_equal(ask(copy, "SELECT count(*) FROM sqlite_master WHERE name = 'registration'"), 0);
+	assert_int_equal(ask(db, "SELECT event FROM handled WHERE record = 'Ticket/7'"), 2);
+	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/7'"), 2);
+	assert_int_equal(ask(db, "SELECT time_ms FROM handled WHERE record = 'Ticket/7'"), 1767261602250);
+	assert_int_equal(ask(db, "SELECT plain_ms IS NULL FROM handled WHERE record = 'Ticket/7'"), 1);
+	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/8'"), 8);
+	assert_int_equal(ask(db, "SELECT time_ms FROM handled WHERE record = 'Ticket/8'"), 1767261608250);
+	assert_int_equal(ask(db, "SELECT sequence IS NULL FROM handled WHERE record = 'Ticket/9'"), 1);
+	assert_int_equal(ask(db, "SELECT time_ms FROM handled WHERE record = 'Ticket/9'"), 1767261606001);
+	assert_int_equal(ask(db, "SELECT plain_ms FROM handled WHERE record = 'Ticket/9'"), 1767261606001);
+	assert_int_equal(ask(db, "SELECT event FROM handled WHERE record = 'Ticket/10'"), 99);
+	assert_int_equal(ask(db, "SELECT sequence IS NULL FROM handled WHERE record = 'Ticket/10'"), 1);
+	assert_int_equal(ask(db, "SELECT sequence FROM handled WHERE record = 'Ticket/11'"), 98);
+	assert_int_equal(ask(db, "SELECT time_ms IS NULL FROM handled WHERE record = 'Ticket/11'"), 1);
+	(void)snprintf(e.time, sizeof(e.time), "2026-01-01T10:00:08.250Z");
+	assert_int_equal(reader_handled_newer(h->r, 1, &e), 0);
+	(void)snprintf(e.time, sizeof(e.time), "2026-01-01T10:00:08.249Z");
+	assert_int_equal(reader_handled_newer(h->r, 1, &e), 1);
+}
+
+static void version_3_is_brought_up_to_date(void **state)
+{
+	const struct alert_row row = { .kind = 1, .object = "tickets", .count = 1, .text = "a sentence" };
+	struct home *h = *state;
+	char db[128], copy[128];
+
+	make_database(home_path(h, "calloutd.db", db), version_1);
+	make_database(db, to_version_2);
+	make_database(db, to_version_3);
+	home_open(h);
+	assert_int_equal(ask(db, "PRAGMA user_version"), STORE_SCHEMA);
+	assert_int_equal(ask(home_path(h, "calloutd.db.v3", copy), "PRAGMA user_version"), 3);
+	assert_int_equal(ask(copy, "SELECT count(*) FROM sqlite_master WHERE name = 'alert'"), 0);
+	assert_int_equal(ask(db, "SELECT id FROM registration"), 7);
+	assert_int_equal(store_begin(h->s), 0);
+	assert_int_equal(store_alerts(h->s, &row, 1), 0);
+	assert_int_equal(store_commit(h->s), 0);
+	assert_int_equal(ask(db, "SELECT count FROM alert"), 1);
 }
 
 /* Old and new tables are the same whichever way they came about. */
@@ -480,6 +558,8 @@ int main(void)
 #define IN_HOME(f) cmocka_unit_test_setup_teardown(f, home_setup_closed, home_teardown)
 	static const struct CMUnitTest tests[] = {
 		IN_HOME(version_1_is_brought_up_to_date),
+		IN_HOME(version_2_is_brought_up_to_date),
+		IN_HOME(version_3_is_brought_up_to_date),
 		IN_HOME(brought_up_to_date_equals_new),
 		IN_HOME(failed_migration_changes_nothing),
 		IN_HOME(newer_is_refused_and_not_touched),
