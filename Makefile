@@ -96,9 +96,9 @@ check: ## install missing test packages, build, run every test
 	$(MAKE) all units tools
 	BUILD=$(BUILD) tests/run
 
-demo: ## install missing build packages, build, show a callout's whole way
+demo: ## install missing build packages, build, show a callout's whole way and the loop with a simulated Autotask
 	tests/install-packages build
-	$(MAKE) all
+	$(MAKE) all sim
 	BUILD=$(BUILD) contrib/demo
 
 install: all ## install programs, manuals, units and the example configuration (PREFIX=, DESTDIR=)

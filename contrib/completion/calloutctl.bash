@@ -6,6 +6,21 @@ _calloutctl_names() {
 	calloutctl config 2>/dev/null | sed -n "s/^ *$1 \"\\([A-Za-z0-9._-]*\\)\".*/\\1/p"
 }
 
+# Behind `webhook`, which is word number $1.
+_calloutctl_webhook() {
+	local i sub=''
+	for ((i = $1 + 1; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} = -* ]] || { sub=${COMP_WORDS[i]}; break; }
+	done
+	case $sub in
+	'') echo 'fields list show plan apply delete reactivate rotate-secret' ;;
+	fields) echo '--udf Company Contact ConfigurationItem Ticket TicketNote' ;;
+	show | plan) _calloutctl_names webhook ;;
+	apply | reactivate | rotate-secret) echo "--dry-run $(_calloutctl_names webhook)" ;;
+	delete) echo "--dry-run --yes $(_calloutctl_names webhook)" ;;
+	esac
+}
+
 _calloutctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
 	local filters='--webhook --handler --entity --id --action --kind --state'
@@ -25,6 +40,7 @@ _calloutctl() {
 	--test) words='failed quarantined deactivated silent backlog signature disk loop config paused certificate unavailable' ;;
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
+	--at-most) words='5m' ;;
 	--id | --since | --until | --before | --limit | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
@@ -41,7 +57,7 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify' ;;
+	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
@@ -54,6 +70,9 @@ _calloutctl() {
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
 	verify) words+=' --webhook --secret-file --header --request' ;;
+	recover) words+=' --webhook --since --refetch --delete --dry-run' ;;
+	guard) words+=' --dry-run --at-most' ;;
+	webhook) words+=" $(_calloutctl_webhook "$i")" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 	case $command in

@@ -45,7 +45,7 @@ struct rest;
 
 struct rest_options {
 	const struct conf_autotask *autotask;   /* borrowed for the client's life */
-	const char *cache_directory;    /* the zone is kept there (autotask-zone.json, 0600); made if missing; NULL: looked up each time */
+	const char *cache_directory;    /* borrowed likewise; the zone is kept there (autotask-zone.json, 0600); made if missing; NULL: looked up each time */
 	int64_t patience_ms;            /* how long to wait in all, over the client's life, while Autotask is busy */
 	/* Called before a wait begins, with why; NULL: silence. */
 	void (*waiting)(void *arg, const char *why, int64_t ms);

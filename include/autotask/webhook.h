@@ -28,8 +28,24 @@ struct remote_webhooks {
 /* Every webhook of a kind that the credentials can see; kind NULL: of all kinds. Adds to ret. */
 int remote_webhooks_read(struct rest *r, const struct kind *kind, struct remote_webhooks *ret, struct error *err);
 void remote_webhooks_free(struct remote_webhooks *w);
+static inline void auto_remote_webhooks(struct remote_webhooks *w)
+{
+	remote_webhooks_free(w);
+}
 
-/* The URLs that a webhook of ours has at Autotask: public-url and path. free(); NULL: no memory. */
+/* One of them, by its id; -ENOENT: there is none. On success ret is the caller's, to be freed with the next. */
+int remote_webhook_read(struct rest *r, const struct kind *kind, int64_t id, struct remote_webhook *ret,
+			struct error *err);
+void remote_webhook_free(struct remote_webhook *w);     /* its texts; it may be freed again */
+static inline void auto_remote_webhook(struct remote_webhook *w)
+{
+	remote_webhook_free(w);
+}
+
+/*
+ * The URLs that a webhook of ours has at Autotask: public-url and path. free(); NULL: no memory. Without
+ * public-url or deactivation-path what comes out is no URL, so it is nobody's at Autotask.
+ */
 char *webhook_url(const struct conf *c, const struct conf_webhook *w);
 char *webhook_deactivation_url(const struct conf *c, const struct conf_webhook *w);
 
@@ -39,7 +55,13 @@ const struct remote_webhook *webhook_of(const struct conf *c, const struct conf_
 /* Whose it is, or NULL: nobody's in this configuration. */
 const struct conf_webhook *webhook_whose(const struct conf *c, const struct remote_webhook *remote);
 
-/* PATCH isActive, then read back: 0 only if it is as asked, and ready if active. */
+/* True for a URL below our public-url that is nobody's: what an earlier configuration has left behind. */
+bool webhook_orphaned(const struct conf *c, const struct remote_webhook *remote);
+
+/*
+ * PATCH isActive, then read back: 0 only if it is as asked, and ready if active; -EINVAL with a
+ * sentence if it is not.
+ */
 int remote_webhook_activate(struct rest *r, const struct remote_webhook *w, bool active, struct error *err);
 
 #endif

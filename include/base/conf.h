@@ -61,6 +61,7 @@ struct conf_subscribe {
 	struct conf_ids exclude_resources;
 	char *notify;           /* NULL: none */
 	bool active, threshold_notification;
+	unsigned owner;         /* resource that owns it at Autotask; 0: as Autotask has it */
 };
 
 struct conf_webhook {
@@ -122,6 +123,7 @@ struct conf_autotask {                  /* for calloutctl only; the daemon opens
 	char *secret, *integration_code;        /* references */
 	char *zone_information;                 /* NULL: the vendor's; https, or http to a loopback address */
 	char *ca_file;                          /* PEM, instead of the system's authorities; NULL: these */
+	bool sequence_gaps;                     /* a gap in SequenceNumber is an alarm, not an information */
 };
 
 struct conf {

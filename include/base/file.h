@@ -23,6 +23,9 @@ int file_read(const char *path, size_t max, char **ret_data, size_t *ret_len);
  */
 int file_replace(const char *path, mode_t mode, const void *data, size_t len);
 
+/* The same with mode, owner and group of the file that like names, which may be path itself. -EPERM: may not give it away. */
+int file_replace_like(const char *path, const char *like, const void *data, size_t len);
+
 /* All of it, however often that takes. 0 or -errno. */
 int file_write(int fd, const void *data, size_t len);
 

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/json.h"
 
 #define WRITER_DEPTH_MAX 16
 
@@ -20,6 +21,7 @@ struct writer {
 	struct buf buf;
 	int result;                     /* 0, or the first -errno */
 	unsigned depth;
+	bool named;                     /* writer_name() wrote the next value's name */
 	bool more[WRITER_DEPTH_MAX];    /* something stands at this depth already */
 	char close[WRITER_DEPTH_MAX];   /* the bracket that ends it */
 };
@@ -43,6 +45,10 @@ void writer_int(struct writer *w, const char *name, int64_t value);
 void writer_uint(struct writer *w, const char *name, uint64_t value);
 void writer_bool(struct writer *w, const char *name, bool value);
 void writer_null(struct writer *w, const char *name);
+/* The next member's name, whatever it holds; the call that writes its value then takes NULL. */
+void writer_name(struct writer *w, const char *name);
+/* A value of a text that json_read() took: texts are written anew, the rest as it stands there. */
+void writer_value(struct writer *w, const char *name, const struct json_value *value);
 /* "2025-09-15T14:57:50.123Z"; 0 is null. */
 void writer_moment(struct writer *w, const char *name, int64_t ms);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/nearest.h"
 #include "conf_private.h"
 
 #define MS INT64_C(1)
@@ -60,7 +61,8 @@
 	X("exclude-resources", IDS, LIST(struct conf_subscribe, exclude_resources), NULL, 0, 0, 1000, NULL) \
 	X("active", BOOL, ONE(struct conf_subscribe, active), "true", 0, 0, 0, NULL)            \
 	X("notify", TEXT, ONE(struct conf_subscribe, notify), NULL, 0, 3, 150, conf_text_mail)  \
-	X("threshold-notification", BOOL, ONE(struct conf_subscribe, threshold_notification), "false", 0, 0, 0, NULL)
+	X("threshold-notification", BOOL, ONE(struct conf_subscribe, threshold_notification), "false", 0, 0, 0, NULL) \
+	X("owner", COUNT, ONE(struct conf_subscribe, owner), "0", 0, 0, INT32_MAX, NULL)
 
 #define HANDLER_ROWS(X)                                                                         \
 	X("webhooks", TEXTS, LIST(struct conf_handler, webhooks), NULL, CONF_REQUIRED, 1, CONF_WEBHOOKS_MAX, conf_text_title) \
@@ -95,7 +97,8 @@
 	X("secret", TEXT, ONE(struct conf_autotask, secret), NULL, CONF_REQUIRED | CONF_SECRET, 1, 4000, conf_text_reference) \
 	X("integration-code", TEXT, ONE(struct conf_autotask, integration_code), NULL, CONF_REQUIRED | CONF_SECRET, 1, 4000, conf_text_reference) \
 	X("zone-information", TEXT, ONE(struct conf_autotask, zone_information), NULL, 0, 1, 500, conf_text_zone_url) \
-	X("ca-file", TEXT, ONE(struct conf_autotask, ca_file), NULL, 0, 1, 4000, conf_text_file)
+	X("ca-file", TEXT, ONE(struct conf_autotask, ca_file), NULL, 0, 1, 4000, conf_text_file) \
+	X("sequence-gaps", BOOL, ONE(struct conf_autotask, sequence_gaps), "false", 0, 0, 0, NULL)
 
 #define ROW(name_, kind_, place_, fallback_, flags_, min_, max_, check_)                        \
 	{ .name = (name_), .kind = CONF_##kind_, place_, .fallback = (fallback_),               \
@@ -161,37 +164,6 @@ const char *const *conf_settings(const char *section)
 
 #define NAME_LONGEST 40         /* longer ones resemble nothing we have */
 
-/* How many letters must be put in, taken out or replaced to make a from b (Levenshtein). */
-static size_t distance(const char *a, const char *b, size_t b_len)
-{
-	size_t row[NAME_LONGEST + 1];
-
-	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 0; j < b_len; j++) {
-			size_t best = diagonal + (a[i] != b[j]);
-
-			diagonal = row[j + 1];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (diagonal + 1 < best)
-				best = diagonal + 1;
-			row[j + 1] = best;
-		}
-	}
-	return row[b_len];
-}
-
-/* As above, but half a name is nearly the name. */
-static size_t strangeness(const char *known, const char *name, size_t len)
-{
-	return len > 2 && strncmp(known, name, len) == 0 ? 1 : distance(known, name, len);
-}
-
 /* The nearest name in this section, unless most letters differ. */
 static const char *nearest(enum conf_section_id section, const char *name, size_t len)
 {
@@ -201,7 +173,7 @@ static const char *nearest(enum conf_section_id section, const char *name, size_
 	if (len > NAME_LONGEST)
 		return NULL;
 	for (const char *const *n = conf_sections[section].names; *n; n++) {
-		size_t d = strangeness(*n, name, len);
+		size_t d = nearest_strangeness(*n, name, len);
 
 		if (d < least) {
 			least = d;
@@ -210,9 +182,9 @@ static const char *nearest(enum conf_section_id section, const char *name, size_
 	}
 	for (unsigned i = 0; i < CONF_SECTIONS; i++) {
 		if (conf_sections[i].parent == section &&
-		    strangeness(conf_sections[i].name, name, len) < least) {
+		    nearest_strangeness(conf_sections[i].name, name, len) < least) {
 			best = conf_sections[i].name;
-			least = strangeness(best, name, len);
+			least = nearest_strangeness(best, name, len);
 		}
 	}
 	return best;

@@ -87,14 +87,29 @@ static int sync_directory_of(const char *path)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_aside(const char *aside, mode_t mode, const void *data, size_t len)
+/* Who may do what with a new file; owner and group -1: as they come. */
+struct rights {
+	mode_t mode;
+	uid_t owner;
+	gid_t group;
+};
+
+/* Nobody else may look while it is not yet whole. */
+static int write_aside(const char *aside, const struct rights *rights, const void *data, size_t len)
 {
-	AUTO(fd) int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	int r;
+	AUTO(fd) int fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = 0;
 
 	if (fd < 0)
 		return -errno;
-	r = fchmod(fd, mode) < 0 ? -errno : 0;
+	/*
+	 * In this order: a change of owner may take bits of the mode away. Not called in vain: our units'
+	 * system-call filters refuse it.
+	 */
+	if (rights->owner != (uid_t)-1 && fchown(fd, rights->owner, rights->group) < 0)
+		r = -errno;
+	if (r == 0 && fchmod(fd, rights->mode) < 0)
+		r = -errno;
 	if (r == 0)
 		r = file_write(fd, data, len);
 	if (r == 0 && fsync(fd) < 0)
@@ -104,7 +119,7 @@ static int write_aside(const char *aside, mode_t mode, const void *data, size_t 
 	return r;
 }
 
-int file_replace(const char *path, mode_t mode, const void *data, size_t len)
+static int replace(const char *path, const struct rights *rights, const void *data, size_t len)
 {
 	char aside[PATH_MAX];
 	int r, n;
@@ -114,7 +129,7 @@ int file_replace(const char *path, mode_t mode, const void *data, size_t len)
 		return -ENAMETOOLONG;
 	if (unlink(aside) < 0 && errno != ENOENT)
 		return -errno;
-	r = write_aside(aside, mode, data, len);
+	r = write_aside(aside, rights, data, len);
 	if (r == 0 && rename(aside, path) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -122,6 +137,24 @@ int file_replace(const char *path, mode_t mode, const void *data, size_t len)
 		return r;
 	}
 	return sync_directory_of(path);
+}
+
+int file_replace(const char *path, mode_t mode, const void *data, size_t len)
+{
+	const struct rights rights = { mode, (uid_t)-1, (gid_t)-1 };
+
+	return replace(path, &rights, data, len);
+}
+
+int file_replace_like(const char *path, const char *like, const void *data, size_t len)
+{
+	struct rights rights;
+	struct stat st;
+
+	if (stat(like, &st) < 0)
+		return -errno;
+	rights = (struct rights){ st.st_mode & 07777, st.st_uid, st.st_gid };
+	return replace(path, &rights, data, len);
 }
 
 /* 0, or the errno that tells most: mkdir's, unless a directory is there already. */

@@ -2,8 +2,10 @@
 #include "base/writer.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 
@@ -26,6 +28,10 @@ void writer_free(struct writer *w)
 /* The comma and the name before a value. */
 static void begin_value(struct writer *w, const char *name)
 {
+	if (w->named) {
+		w->named = false;
+		return;
+	}
 	if (w->depth) {
 		if (w->more[w->depth - 1])
 			put(w, ",", 1);
@@ -108,11 +114,10 @@ static size_t put_special(struct writer *w, const unsigned char *at, size_t left
 	return n;
 }
 
-void writer_bytes(struct writer *w, const char *name, const void *data, size_t len)
+static void put_quoted(struct writer *w, const void *data, size_t len)
 {
 	const unsigned char *at = data;
 
-	begin_value(w, name);
 	put(w, "\"", 1);
 	while (len && w->result == 0) {
 		size_t n = 0;
@@ -127,6 +132,20 @@ void writer_bytes(struct writer *w, const char *name, const void *data, size_t l
 		len -= n;
 	}
 	put(w, "\"", 1);
+}
+
+void writer_bytes(struct writer *w, const char *name, const void *data, size_t len)
+{
+	begin_value(w, name);
+	put_quoted(w, data, len);
+}
+
+void writer_name(struct writer *w, const char *name)
+{
+	begin_value(w, NULL);
+	put_quoted(w, name, strlen(name));
+	put(w, ":", 1);
+	w->named = true;
 }
 
 void writer_text(struct writer *w, const char *name, const char *text)
@@ -163,6 +182,23 @@ void writer_null(struct writer *w, const char *name)
 {
 	begin_value(w, name);
 	put_text(w, "null");
+}
+
+void writer_value(struct writer *w, const char *name, const struct json_value *value)
+{
+	AUTO(free) char *text = NULL;
+	size_t len;
+
+	if (value->kind != JSON_STRING) {
+		begin_value(w, name);
+		put(w, value->at, value->len);
+		return;
+	}
+	text = malloc(3 * value->len + 1);
+	if (text && json_string(value, text, 3 * value->len + 1, &len) == 0)
+		writer_bytes(w, name, text, len);
+	else
+		w->result = w->result ? w->result : -ENOMEM;
 }
 
 void writer_moment(struct writer *w, const char *name, int64_t ms)

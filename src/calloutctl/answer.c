@@ -139,3 +139,13 @@ void take_json(struct writer *w, struct buf *ret)
 	need_room(writer_take(w, &text, &len));
 	*ret = (struct buf){ .data = text, .len = len, .cap = len + 1, .max = len };
 }
+
+void print_written(struct writer *w)
+{
+	AUTO(buf) struct buf json = BUF_INIT(0);
+	struct json_value root;
+
+	take_json(w, &json);
+	need_room(json_read(json.data, json.len, JSON_DEPTH_MAX, &root, NULL));
+	print_json(stdout, &root);
+}

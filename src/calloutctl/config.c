@@ -12,15 +12,11 @@ static void print_config(const struct buf *text)
 static void print_as_json(const struct buf *text)
 {
 	AUTO(writer) struct writer w = WRITER_INIT(TEXT_MAX);
-	AUTO(buf) struct buf json = BUF_INIT(0);
-	struct json_value root;
 
 	writer_object(&w, NULL);
 	writer_bytes(&w, "config", text->data, text->len);
 	writer_end(&w);
-	take_json(&w, &json);
-	need_room(json_read(json.data, json.len, JSON_DEPTH_MAX, &root, NULL));
-	print_json(stdout, &root);
+	print_written(&w);
 }
 
 enum exit_status cmd_config(struct ctl *ctl)

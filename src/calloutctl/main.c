@@ -44,12 +44,19 @@ static const struct {
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
 	[OPT_TEST] = { "test", "KIND", "which alert: failed, quarantined, deactivated, silent, backlog, ..." },
 	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
+	[OPT_UDF] = { "udf", "", "user-defined fields" },
+	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
+	[OPT_REFETCH] = { "refetch", "", "ask Autotask for records as they are now, where no event is left" },
+	[OPT_DELETE] = { "delete", "", "remove rows from Autotask's error log once they are stored here" },
+	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 };
 
 #define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
 #define FILTERS (OPTION(OPT_WEBHOOK) | OPTION(OPT_HANDLER) | OPTION(OPT_ENTITY) | OPTION(OPT_ID) | \
 		 OPTION(OPT_ACTION) | OPTION(OPT_KIND) | OPTION(OPT_STATE))
 #define STORE (OPTION(OPT_OFFLINE) | OPTION(OPT_STATE_DIRECTORY))
+
+#define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as `calloutctl webhook list` shows it.\n"
 
 static const struct command commands[] = {
 	{ "status", "", "what waits, runs, fails and pauses, and what is wrong", 0, 0, 0, cmd_status, "" },
@@ -81,6 +88,29 @@ static const struct command commands[] = {
 	{ "verify", "[FILE]", "say whether a signature is right, and why not", 0, 1,
 	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE) | OPTION(OPT_HEADER) | OPTION(OPT_REQUEST), cmd_verify,
 	  "Either FILE (a body) with --header, or --request. Without --webhook all webhooks' secrets are tried.\n" },
+	{ "webhook fields", "ENTITY [PATTERN]", "names and ids of the fields that a webhook can be subscribed to", 1, 2,
+	  OPTION(OPT_UDF), cmd_webhook_fields, "PATTERN is part of a name, in any case, or has * and ? in it.\n" },
+	{ "webhook list", "", "every webhook at Autotask, whose it is, and which are left over", 0, 0, 0, cmd_webhook_list, "" },
+	{ "webhook show", "NAME|ENTITY/ID", "a webhook at Autotask with all its properties and fields", 1, 1, 0, cmd_webhook_show,
+	  WHICH },
+	{ "webhook plan", "[NAME...]", "what differs between the configuration and Autotask", 0, CONF_WEBHOOKS_MAX, 0,
+	  cmd_webhook_plan, "NAME is a webhook's title in the configuration; default: all with a section 'subscribe'.\n"
+	  "Exit status 1 when something differs.\n" },
+	{ "webhook apply", "[NAME...]", "make Autotask as the configuration says", 0, CONF_WEBHOOKS_MAX, OPTION(OPT_DRY_RUN),
+	  cmd_webhook_apply, "NAME is a webhook's title in the configuration; default: all with a section 'subscribe'.\n" },
+	{ "webhook delete", "NAME|ENTITY/ID", "delete a webhook at Autotask", 1, 1, OPTION(OPT_YES) | OPTION(OPT_DRY_RUN),
+	  cmd_webhook_delete, WHICH },
+	{ "webhook reactivate", "[NAME...]", "switch on what Autotask has switched off", 0, CONF_WEBHOOKS_MAX, OPTION(OPT_DRY_RUN),
+	  cmd_webhook_reactivate, "NAME is a webhook's title in the configuration; default: all that it wants active.\n" },
+	{ "webhook rotate-secret", "NAME", "give a webhook a new secret without losing a callout", 1, 1, OPTION(OPT_DRY_RUN),
+	  cmd_webhook_rotate, "The first secret becomes the second, so the configuration must list two, both as \"file:\".\n" },
+	{ "recover", "", "fetch what Autotask gave up delivering, and hand it to calloutd", 0, 0,
+	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SINCE) | OPTION(OPT_REFETCH) | OPTION(OPT_DELETE) | OPTION(OPT_DRY_RUN), cmd_recover,
+	  "Reads Autotask's error log. --refetch asks for the records of incomplete rows; with --since also for all that were\n"
+	  "modified since then, when the webhook was off. May be repeated: calloutd knows what it has had.\n" },
+	{ "guard", "", "see that webhooks are active, switch them on again, recover what was lost", 0, 0,
+	  OPTION(OPT_DRY_RUN) | OPTION(OPT_AT_MOST), cmd_guard,
+	  "Run by calloutd-guard.timer. Ends with 1 when something needs a person.\n" },
 };
 
 /* ---- saying things ---- */
@@ -137,13 +167,13 @@ static void print_option(enum option_id id)
 	printf("  %-23s %s\n", name, options[id].text);
 }
 
-/* Two blanks, a name: the manual is compared with these lines. */
+/* Two blanks, a name, two blanks or more: the manual is compared with these lines. */
 static void print_help(void)
 {
 	print_usage(stdout, NULL);
 	puts("\nLook into calloutd and steer it. See calloutctl(1).\n\nCommands:");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+		printf("  %-22s %s\n", commands[i].name, commands[i].summary);
 	puts("\nOptions of every command, before or behind it:");
 	for (int i = 0; i < OPT_COUNT_; i++)
 		if (GLOBAL & OPTION(i))
@@ -169,7 +199,7 @@ static bool needs_quotes(const char *text)
 	return !*text || text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:+@%")];
 }
 
-void print_again(const struct ctl *ctl, uint32_t but)
+void print_again(const struct ctl *ctl, uint64_t but)
 {
 	for (int i = 0; i < OPT_COUNT_; i++) {
 		AUTO(buf) struct buf value = BUF_INIT(TEXT_MAX);
@@ -265,12 +295,40 @@ const char *ctl_state_directory(struct ctl *ctl, char *dst, size_t cap)
 
 /* ---- the command line ---- */
 
-static const struct command *command_find(const char *name)
+/* A command's name is one argument, or a family's and one of its own. Returns how many it is here; 0: another. */
+static int names(const struct ctl *ctl, const char *name)
 {
+	size_t len = strcspn(name, " ");
+
+	if (strncmp(ctl->args[0], name, len) != 0 || ctl->args[0][len])
+		return 0;
+	if (!name[len])
+		return 1;
+	return ctl->arg_count > 1 && strcmp(ctl->args[1], name + len + 1) == 0 ? 2 : 0;
+}
+
+static bool in_family(const struct command *c, const char *family)
+{
+	size_t len = strlen(family);
+
+	return strncmp(c->name, family, len) == 0 && c->name[len] == ' ';
+}
+
+/* "webhook" without more, or with something wrong: what there is. */
+static enum exit_status no_such(struct ctl *ctl)
+{
+	AUTO(buf) struct buf family = BUF_INIT(TEXT_MAX);
+
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
+		if (in_family(&commands[i], ctl->args[0]))
+			need_room(buf_printf(&family, "%s%s", family.data ? ", " : "", strchr(commands[i].name, ' ') + 1));
+	if (!family.data)
+		return misused(ctl, "there is no command '%s'", ctl->args[0]);
+	if (ctl->arg_count > 1)
+		return misused(ctl, "there is no command '%s %s'; there are: %s", ctl->args[0], ctl->args[1], family.data);
+	if (ctl->option[OPT_HELP])
+		return CTL_OK;
+	return misused(ctl, "'%s' and what? %s", ctl->args[0], family.data);
 }
 
 /* Options anywhere, whatever POSIXLY_CORRECT says: '-' in front hands out arguments in their place. */
@@ -297,19 +355,23 @@ static enum exit_status parse(struct ctl *ctl, int argc, char **argv)
 	return CTL_OK;
 }
 
-/* The first argument is the command; the rest is counted against its row. */
+/* The first arguments are the command; the rest is counted against its row. */
 static enum exit_status choose(struct ctl *ctl)
 {
-	const struct command *c;
+	const struct command *c = NULL;
+	int n = 0;
 
 	if (!ctl->arg_count)
 		return misused(ctl, "which command?");
-	c = command_find(ctl->args[0]);
-	if (!c)
-		return misused(ctl, "there is no command '%s'", ctl->args[0]);
+	for (size_t i = 0; !n && i < ARRAY_LEN(commands); i++) {
+		c = &commands[i];
+		n = names(ctl, c->name);
+	}
+	if (!n)
+		return no_such(ctl);
 	ctl->command = c;
-	memmove(ctl->args, ctl->args + 1, (size_t)ctl->arg_count * sizeof(*ctl->args));
-	ctl->arg_count--;
+	memmove(ctl->args, ctl->args + n, (size_t)(ctl->arg_count - n + 1) * sizeof(*ctl->args));
+	ctl->arg_count -= n;
 	if (ctl->option[OPT_HELP])
 		return CTL_OK;
 	for (int i = 0; i < OPT_COUNT_; i++)
@@ -329,6 +391,15 @@ static bool colours(void)
 	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
+static void print_family_help(const char *family)
+{
+	printf("usage: calloutctl %s COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n", family);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (in_family(&commands[i], family))
+			printf("  %-22s %s\n", commands[i].name, commands[i].summary);
+	printf("\n'calloutctl %s COMMAND --help' tells more.\n", family);
+}
+
 static enum exit_status run(struct ctl *ctl)
 {
 	enum exit_status status;
@@ -345,7 +416,10 @@ static enum exit_status run(struct ctl *ctl)
 	if (status != CTL_OK)
 		return status;
 	if (ctl->option[OPT_HELP]) {
-		print_command_help(ctl->command);
+		if (ctl->command)
+			print_command_help(ctl->command);
+		else
+			print_family_help(ctl->args[0]);
 		return CTL_OK;
 	}
 	return ctl->command->run(ctl);

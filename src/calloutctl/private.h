@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "autotask/rest.h"
 #include "base/writer.h"
 #include "base/auto.h"
 #include "base/buf.h"
@@ -40,7 +41,8 @@ enum option_id {
 	OPT_SINCE, OPT_UNTIL, OPT_BEFORE, OPT_LIMIT, OPT_ALL,
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR,
-	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST, OPT_TEST,
+	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
+	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
 	OPT_COUNT_
 };
 
@@ -49,7 +51,7 @@ struct ctl;
 struct command {
 	const char *name, *args, *summary;
 	int args_min, args_max;
-	uint32_t options;               /* bits of enum option_id, beyond those of every command */
+	uint64_t options;               /* bits of enum option_id, beyond those of every command */
 	enum exit_status (*run)(struct ctl *ctl);
 	const char *more;               /* for --help; "" */
 };
@@ -67,6 +69,7 @@ struct ctl {
 	int conf_result;        /* of reading it: 0 or -errno */
 	bool conf_tried;
 	char socket[PATH_MAX];
+	char cache[PATH_MAX];           /* where Autotask's zone is remembered, for as long as a client lives */
 	struct client *client;
 };
 
@@ -84,7 +87,7 @@ enum exit_status complain(enum exit_status status, const char *fmt, ...)
 enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-void *need(void *p);            /* ends the program on NULL */
+void *need(void *p) __attribute__((returns_nonnull));   /* ends the program on NULL */
 void need_room(int r);          /* likewise when a buffer could not grow */
 
 /* A positive 64-bit number, all of the text. */
@@ -92,9 +95,9 @@ bool read_number(const char *text, int64_t *ret);
 /* Everything in a file, "-" for standard input; complains. free() *ret_data. */
 enum exit_status read_input(const char *path, char **ret_data, size_t *ret_len);
 /* Print the options given on the command line again (but these), so that it can be repeated. */
-void print_again(const struct ctl *ctl, uint32_t but);
+void print_again(const struct ctl *ctl, uint64_t but);
 
-#define OPTION(id) (UINT32_C(1) << (id))
+#define OPTION(id) (UINT64_C(1) << (id))
 
 /* ---- client.c: HTTP ---- */
 
@@ -169,6 +172,8 @@ int64_t member_ms(const struct json_value *object, const char *name);
 void print_json(FILE *f, const struct json_value *v);
 /* What was written, as a buffer of the caller's. */
 void take_json(struct writer *w, struct buf *ret);
+/* What was written, printed as print_json() does. */
+void print_written(struct writer *w);
 
 /* ---- text.c: what may reach a terminal ---- */
 
@@ -273,6 +278,15 @@ enum exit_status sign_body(const struct keys *keys, const void *body, size_t len
 /* The webhook named by --webhook; complains. */
 const struct conf_webhook *webhook_option(struct ctl *ctl);
 
+/* ---- autotask.c: Autotask's REST API ---- */
+
+/* A client with the credentials of the section autotask; complains. rest_close() it. */
+enum exit_status ctl_rest(struct ctl *ctl, struct rest **ret);
+/* The same without a word, waiting at most so long while Autotask is busy: 0 or rest_open()'s -errno, and a sentence. */
+int ctl_rest_quietly(struct ctl *ctl, int64_t patience_ms, struct rest **ret, struct error *err);
+/* What a call's -errno is as an exit status. */
+enum exit_status rest_status(int r);
+
 /* ---- commands ---- */
 
 enum exit_status cmd_status(struct ctl *ctl);
@@ -290,5 +304,15 @@ enum exit_status cmd_alert(struct ctl *ctl);
 enum exit_status cmd_send(struct ctl *ctl);
 enum exit_status cmd_sign(struct ctl *ctl);
 enum exit_status cmd_verify(struct ctl *ctl);
+enum exit_status cmd_webhook_fields(struct ctl *ctl);
+enum exit_status cmd_webhook_list(struct ctl *ctl);
+enum exit_status cmd_webhook_show(struct ctl *ctl);
+enum exit_status cmd_webhook_plan(struct ctl *ctl);
+enum exit_status cmd_webhook_apply(struct ctl *ctl);
+enum exit_status cmd_webhook_delete(struct ctl *ctl);
+enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
+enum exit_status cmd_webhook_rotate(struct ctl *ctl);
+enum exit_status cmd_recover(struct ctl *ctl);
+enum exit_status cmd_guard(struct ctl *ctl);
 
 #endif

@@ -57,6 +57,9 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	block 'Two commands' 1 | follow "$SOURCE" >"$M/demo"
 	grep -q 'worked at attempt 2' "$M/demo"
 	grep -q '^   .*greet done in' "$M/demo"
+	grep -q '^   15 live' "$M/demo"
+	grep -q '^   30 recovered' "$M/demo"
+	grep -q '45 contacts handled, 45 times in all' "$M/demo"
 	grep -q '^Done; everything' "$M/demo"
 	never inside sh -c 'ls -d /tmp/calloutd-demo.*'
 }
@@ -133,6 +136,14 @@ follow_file() { cat >"$ROOTFS$1"; }
 	inside journalctl -q --no-pager CALLOUT_EVENT=17 | grep -q 'stored: create of Ticket/17'
 	inside journalctl -q --no-pager CALLOUT_EVENT=17 | grep -q 'Ticket 17: create'
 	follow /root <<<'sudo calloutd --check && sudo calloutctl reload'
+}
+
+@test "Every day: the guard's units are enabled as shown" {
+	block 'Every day' 2 | follow /root
+	active calloutd-guard.timer calloutd-guard.path
+	inside systemctl -q is-enabled calloutd-guard.timer calloutd-guard.path
+	# Nothing to guard here: it says so, and is stopped before it says it again.
+	inside systemctl -q disable --now calloutd-guard.timer calloutd-guard.path
 }
 
 @test "Every day: metrics-listen and a restart" {

@@ -3,7 +3,7 @@
 
 load lib
 
-COMMANDS='status config reload events show tail retry drop hold release try alert send sign verify'
+COMMANDS='status config reload events show tail retry drop hold release try alert send sign verify recover guard'
 
 setup() {
 	make_home
@@ -126,7 +126,7 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 	# shellcheck disable=SC2016
 	words=$(bash -c 'source "$1"; COMP_WORDS=(calloutctl ""); COMP_CWORD=1; _calloutctl; printf "%s\n" "${COMPREPLY[@]}"' \
 		- "$ROOT/contrib/completion/calloutctl.bash" | grep -v '^-' | sort)
-	[ "$words" = "$(tr ' ' '\n' <<<"$COMMANDS" | sort)" ]
+	[ "$words" = "$(tr " " "\n" <<<"$COMMANDS webhook" | sort)" ]
 }
 
 # ---- looking ----

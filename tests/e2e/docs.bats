@@ -69,7 +69,11 @@ settings() {
 conf_with() {
 	local line="$2 = $3"
 	[ "$1" != top ] || echo "$line"
-	if [ "$1" = webhook ]; then conf_webhook | sed "s|^}|    $line\n}|"; else conf_webhook; fi
+	case $1 in
+	webhook) conf_webhook | sed "s|^}|    $line\n}|" ;;
+	subscribe) conf_webhook | sed "s|^}|    subscribe { entity = \"Ticket\" events = { \"update\" } $line }\n}|" ;;
+	*) conf_webhook ;;
+	esac
 	handler hello <<<'#!/bin/sh'
 	if [ "$1" = handler ]; then conf_handler hello "$line"; else conf_handler hello; fi
 	[ "$1" != alert ] || printf 'alert {\n    command = { "%s" }\n    %s\n}\n' "$T/handlers/hello" "$line"
@@ -102,6 +106,12 @@ spelt_out() {
 		    command = { "$T/handlers/hello" }
 		    $("$1" alert)
 		}
+		autotask {
+		    username = "api-user@example.net"
+		    secret = "file:$T/secret"
+		    integration-code = "file:$T/secret"
+		    $("$1" autotask)
+		}
 	EOT
 }
 
@@ -113,7 +123,7 @@ spelt_out() {
 	start_daemon
 	ctl config >"$T/plain"
 	spelt_out lines_of >"$T/calloutd.conf"
-	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 9))" ]
+	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 12))" ]
 	ctl reload
 	ctl config | diff "$T/plain" -
 	grep -qx 'top listen { "127.0.0.1:9080" }' "$T/defaults"
@@ -162,6 +172,7 @@ understood() {
 	calloutctl)
 		[ "${#words[@]}" -gt 1 ] || return 0
 		[ "${#words[@]}" -gt 2 ] || { ctl "${words[1]}" --help >/dev/null; return; }
+		[ "${words[1]}" != webhook ] || [ "${#words[@]}" -gt 3 ] || { ctl webhook "${words[2]}" --help >/dev/null; return; }
 		( cd "$T" && timeout 5 "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "${words[@]:1}" ) </dev/null >"$T/said" 2>&1 || status=$?
 		[ "$status" != 2 ]
 		;;
@@ -194,8 +205,11 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 @test "calloutctl(1): each command has the options that its --help lists" {
 	man_text calloutctl.1 | sed -n 's/^\.It Cm //p' >"$T/commands"
 	filters=$(man_text calloutctl.1 | grep -E '^\.It Fl -(webhook|kind|state) ')
-	for command in $("$BUILD/calloutctl" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
-		"$BUILD/calloutctl" "$command" --help | sed '/^.calloutctl --help/d' | options_of >"$T/has"
+	mapfile -t all < <("$BUILD/calloutctl" --help | sed -nE 's/^  ([a-z]+( [a-z-]+)?)  .*/\1/p')
+	[ "${#all[@]}" -ge 22 ]
+	for command in "${all[@]}"; do
+		# shellcheck disable=SC2086 # two words are two arguments
+		"$BUILD/calloutctl" $command --help | sed '/^.calloutctl --help/d' | options_of >"$T/has"
 		# Filters and --offline are described once, below the command.
 		{ grep "^$command\b" "$T/commands" | grep -oE 'Fl -[a-z-]+' || true
 		  case $command in

@@ -13,6 +13,8 @@ make_quietly() { make -s -C "$ROOT" BUILD="$BUILD" DESTDIR="$T/root" "$@" >/dev/
 	make_quietly PREFIX=/usr install
 	for file in usr/sbin/calloutd usr/sbin/calloutd-runner usr/bin/calloutctl \
 		usr/lib/systemd/system/calloutd.service usr/lib/systemd/system/calloutd-runner@.service \
+		usr/lib/systemd/system/calloutd-guard.service usr/lib/systemd/system/calloutd-guard.timer \
+		usr/lib/systemd/system/calloutd-guard.path usr/share/man/man8/calloutd-guard.8 \
 		usr/lib/sysusers.d/calloutd.conf usr/share/man/man8/calloutd.8 \
 		usr/share/man/man5/calloutd.conf.5 usr/share/man/man1/calloutctl.1 \
 		usr/share/bash-completion/completions/calloutctl etc/calloutd/calloutd.conf; do
@@ -21,6 +23,7 @@ make_quietly() { make -s -C "$ROOT" BUILD="$BUILD" DESTDIR="$T/root" "$@" >/dev/
 	[ "$("$T/root/usr/sbin/calloutd" --version)" = "$("$BUILD/calloutd" --version)" ]
 	# Units name the places that were asked for, and nothing is left to be filled in.
 	grep -q '^ExecStart=/usr/sbin/calloutd$' "$T/root/usr/lib/systemd/system/calloutd.service"
+	grep -q '^ExecStart=/usr/bin/calloutctl guard ' "$T/root/usr/lib/systemd/system/calloutd-guard.service"
 	never grep -rl '@[A-Z]*@' "$T/root/usr/lib"
 	make_quietly PREFIX=/usr uninstall
 	[ "$(installed)" = ./etc/calloutd/calloutd.conf ]

@@ -15,6 +15,7 @@ teardown() {
 }
 
 start_sim() {
+	: >"$T/sim.out"
 	"$BUILD/autotask-sim" "$@" >"$T/sim.out" 2>"$T/sim.err" 3>&- &
 	SIMPID=$!
 	poll 5 grep -q '^listening on ' "$T/sim.out"
@@ -141,24 +142,94 @@ make_hook() {
 	said '.errors[0].message | contains("Can create WebHooks")'
 }
 
-@test "queries: by modification time, operators, pages" {
+# has MEMBER...: what the last answer's item, first item or info consists of.
+has() {
+	jq -e '(.item // .items[0] // .info // .) | keys - ["userDefinedFields"] | sort == ($ARGS.positional | sort)' \
+		"$T/rest" --args "$@" >/dev/null || { head -c 600 "$T/rest"; return 1; }
+}
+
+@test "members of what is read are those of the vendor's API description, for every entity" {
+	start_sim
+	local webhook='id deactivationUrl isActive isReady isSubscribedToCreateEvents isSubscribedToDeleteEvents
+		isSubscribedToUpdateEvents name notificationEmailAddress ownerResourceID secretKey
+		sendThresholdExceededNotification webhookGUID webhookUrl'
+	local child='id webhookID soapParentPropertyId' flags='isDisplayAlwaysField isSubscribedField'
+	# shellcheck disable=SC2086
+	for row in Company:1:501 Contact:31:511 ConfigurationItem:61:521 Ticket:94:531 TicketNote:121:; do
+		IFS=: read -r entity field udf <<<"$row"
+		make_hook "${entity}Webhooks" "$field"
+		[ "$(rest GET "${entity}Webhooks/1")" = 200 ]; has $webhook
+		[ "$(rest GET "${entity}WebhookFields/1")" = 200 ]; has $child $flags fieldID
+		[ "$(rest POST "${entity}Webhooks/1/ExcludedResources" '{"resourceID":9}')" = 200 ]; has itemId
+		[ "$(rest GET "${entity}Webhooks/1/ExcludedResources")" = 200 ]; has $child resourceID
+		[ "$(rest GET "${entity}Webhooks/entityInformation")" = 200 ]
+		has name canCreate canDelete canQuery canUpdate hasUserDefinedFields supportsWebhookCallouts \
+			userAccessForCreate userAccessForDelete userAccessForQuery userAccessForUpdate
+		[ "$(rest PUT "${entity}Webhooks/query" '{}')" = 405 ]
+		[ "$(rest DELETE "${entity}WebhookFields/1")" = 405 ]
+		[ -n "$udf" ] || continue
+		[ "$(rest POST "${entity}Webhooks/1/UdfFields" "{\"udfFieldID\":$udf,\"isSubscribedField\":false,\"isDisplayAlwaysField\":true}")" = 200 ]
+		[ "$(rest GET "${entity}Webhooks/1/UdfFields/1")" = 200 ]; has $child $flags udfFieldID
+	done
+	[ "$(rest GET ThresholdInformation)" = 200 ]; has externalRequestThreshold requestThresholdTimeframe currentTimeframeRequestCount
+	[ "$(rest POST ThresholdInformation '{}')" = 405 ]
+	[ "$(rest GET Version)" = 200 ]; has majorVersion minorVersion build customerType
+	[ "$(rest GET 'ZoneInformation?user=api%40example.com')" = 200 ]; has zoneName url webUrl ci
+	[ "$(rest GET Tickets/entityInformation/userDefinedFields)" = 200 ]
+	said '.fields[0] | .name == "Severity" and has("label") and has("isSupportedWebhookField") and has("defaultValue")'
+}
+
+@test "children: PATCH changes what is given, PUT nulls the rest, and only below their own webhook" {
+	start_sim
+	make_hook TicketWebhooks 94
+	[ "$(rest POST TicketWebhooks "$(hook "$URL/other")")" = 200 ]
+	for row in Fields:fieldID:95 UdfFields:udfFieldID:531; do
+		IFS=: read -r child key value <<<"$row"
+		[ "$(rest POST "TicketWebhooks/1/$child" "{\"$key\":$value,\"isSubscribedField\":true,\"isDisplayAlwaysField\":false}")" = 200 ]
+		id=$(jq .itemId "$T/rest")
+		[ "$(rest PATCH "TicketWebhooks/1/$child" "{\"id\":$id,\"isDisplayAlwaysField\":true}")" = 200 ]
+		[ "$(rest GET "TicketWebhooks/1/$child/$id")" = 200 ]
+		said ".item | .isSubscribedField and .isDisplayAlwaysField and .$key == $value and .webhookID == 1"
+		refused 'is required' PUT "TicketWebhooks/1/$child" "{\"id\":$id,\"isDisplayAlwaysField\":true}"
+		[ "$(rest GET "TicketWebhooks/1/$child/$id")" = 200 ]
+		[ "$(rest PUT "TicketWebhooks/1/$child" "$(jq -c '.item.isSubscribedField = false | .item' "$T/rest")")" = 200 ]
+		[ "$(rest GET "TicketWebhooks/1/$child/$id")" = 200 ]
+		said '.item.isSubscribedField == false'
+		refused 'No matching' PATCH "TicketWebhooks/2/$child" "{\"id\":$id,\"isSubscribedField\":true}"
+		refused 'No matching' DELETE "TicketWebhooks/2/$child/$id"
+		[ "$(rest DELETE "TicketWebhooks/1/$child/$id")" = 200 ]
+	done
+	[ "$(rest PUT TicketWebhooks/1/ExcludedResources '{}')" = 405 ]
+}
+
+@test "queries: every operator, groups, chosen members, pages in both directions" {
 	start_sim --page-rows 2
 	for id in 1 2 3 4 5; do
 		change "{\"entity\":\"Ticket\",\"action\":\"create\",\"id\":$id,\"fields\":{\"Status\":$id,\"Title\":\"T$id\",\"Severity\":\"s$id\"}}"
 	done
-	[ "$(rest POST Tickets/query '{"filter":[{"op":"gt","field":"lastTrackedModificationDateTime","value":"2020-01-01T00:00:00Z"}]}')" = 200 ]
-	said '[.items[].id] == [1,2] and .pageDetails.prevPageUrl == null and .pageDetails.count == 2'
+	[ "$(rest POST Tickets/query '{"filter":[{"op":"gt","field":"id","value":0}]}')" = 200 ]
+	said '[.items[].id] == [1,2] and (.pageDetails | .prevPageUrl == null and .count == 2 and .requestCount == 2)'
 	ids=
 	while url=$(jq -er '.pageDetails.nextPageUrl' "$T/rest"); do
 		[ "$(rest GET "${url#*/V1.0/}")" = 200 ]
 		ids+=$(jq -c '[.items[].id]' "$T/rest")
 	done
 	[ "$ids" = '[3,4][5]' ]
+	while url=$(jq -er '.pageDetails.prevPageUrl' "$T/rest"); do
+		[ "$(rest GET "${url#*/V1.0/}")" = 200 ]
+		ids+=$(jq -c '[.items[].id]' "$T/rest")
+	done
+	[ "$ids" = '[3,4][5][3,4][1,2]' ]
 	while read -r want filter; do
 		[ "$(rest POST Tickets/query/count "{\"filter\":[$filter]}")" = 200 ]; said ".queryCount == $want"
+		[ "$(rest GET Tickets/query/count '' -G --data-urlencode "search={\"filter\":[$filter]}")" = 200 ]; said ".queryCount == $want"
 	done <<-'EOF'
 		1 {"op":"eq","field":"id","value":3}
 		4 {"op":"noteq","field":"Status","value":"3"}
+		2 {"op":"gt","field":"id","value":3}
+		3 {"op":"gte","field":"status","value":"3"}
+		2 {"op":"lt","field":"id","value":3}
+		3 {"op":"lte","field":"id","value":3}
 		2 {"op":"in","field":"id","value":[1,5,9]}
 		3 {"op":"notIn","field":"id","value":[1,5]}
 		5 {"op":"beginsWith","field":"title","value":"t"}
@@ -166,10 +237,45 @@ make_hook() {
 		1 {"op":"contains","field":"severity","udf":true,"value":"5"}
 		0 {"op":"exist","field":"priority"}
 		5 {"op":"notExist","field":"priority"}
+		5 {"op":"exist","field":"Severity","udf":true}
 		2 {"op":"or","items":[{"op":"lt","field":"id","value":2},{"op":"gte","field":"id","value":5}]}
+		1 {"op":"and","items":[{"op":"gt","field":"id","value":2},{"op":"lt","field":"id","value":4}]}
+		2 {"op":"gte","field":"id","value":2},{"op":"or","items":[{"op":"eq","field":"id","value":1},{"op":"and","items":[{"op":"gt","field":"id","value":2},{"op":"lte","field":"id","value":4}]}]}
 	EOF
+	[ "$(rest POST Tickets/query '{"maxRecords":1,"includeFields":["title","Status"],"filter":[{"op":"exist","field":"id"}]}')" = 200 ]
+	said '.items == [{"id":1,"title":"T1","status":1}]'
 	refused 'needs a filter' POST Tickets/query '{}'
+	refused 'needs a value' POST Tickets/query '{"filter":[{"op":"eq","field":"id"}]}'
+	refused 'needs a filter' POST Tickets/query '{"filter":[{"op":"and","items":[]}]}'
 	refused 'not known' POST Tickets/query '{"filter":[{"op":"like","field":"id","value":1}]}'
+}
+
+@test "records: found by the moment of their last change, whatever that is called; user-defined fields" {
+	start_sim
+	for row in Company:Companies:lastTrackedModifiedDateTime:CompanyName Contact:Contacts:lastModifiedDate:LastName \
+		ConfigurationItem:ConfigurationItems:lastModifiedTime:SerialNumber \
+		Ticket:Tickets:lastTrackedModificationDateTime:Title TicketNote:TicketNotes:lastActivityDate:Title; do
+		IFS=: read -r entity records modified field <<<"$row"
+		change "{\"entity\":\"$entity\",\"action\":\"create\",\"id\":1,\"fields\":{\"$field\":\"a\"},\"when\":\"2025-09-15T14:57:50.250Z\"}"
+		change "{\"entity\":\"$entity\",\"action\":\"create\",\"id\":2,\"fields\":{\"$field\":\"a\"},\"when\":\"2025-09-15T14:57:50Z\"}"
+		for want in 2025-09-15T14:57:50Z:1 2025-09-15T14:57:50.250:0 2025-09-15T14:57:50.2499999Z:1 2025-09-15:2 2025-09-16:0; do
+			[ "$(rest POST "$records/query/count" "{\"filter\":[{\"op\":\"gt\",\"field\":\"$modified\",\"value\":\"${want%:*}\"}]}")" = 200 ]
+			said ".queryCount == ${want##*:}"
+		done
+		before=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+		change "{\"entity\":\"$entity\",\"action\":\"update\",\"id\":2,\"fields\":{\"$field\":\"b\"}}"
+		[ "$(rest POST "$records/query" "{\"filter\":[{\"op\":\"gte\",\"field\":\"$modified\",\"value\":\"$before\"}]}")" = 200 ]
+		said "[.items[].id] == [2] and (.items[0].$modified | test(\"\\\\.[0-9]{3}Z$\")) and (.items[0] | .createDate // .createDateTime) == \"2025-09-15T14:57:50.000Z\""
+		change "{\"entity\":\"$entity\",\"action\":\"delete\",\"id\":2}"
+		[ "$(rest POST "$records/query/count" "{\"filter\":[{\"op\":\"gte\",\"field\":\"$modified\",\"value\":\"$before\"}]}")" = 200 ]
+		said '.queryCount == 0'
+	done
+	change '{"entity":"Ticket","action":"update","id":1,"fields":{"Severity":"high"}}'
+	[ "$(rest GET Tickets/1)" = 200 ]
+	said '.item | .userDefinedFields == [{"name":"Severity","value":"high"}]'
+	[ "$(rest GET TicketNotes/1)" = 200 ]
+	said '.item | has("userDefinedFields") | not'
+	[ "$(curl -s -o "$T/control" -w '%{http_code}' -d '{"entity":"Ticket","action":"update","id":1,"when":"yesterday"}' "$SIM/sim/change")" = 400 ]
 }
 
 @test "failures asked for, the thread limit and the hourly limit" {
@@ -201,6 +307,70 @@ make_hook() {
 	said .item.isReady
 }
 
+@test "a damaged state file is refused and left alone" {
+	start_sim --state "$T/sim.json"
+	make_hook TicketWebhooks 94
+	stop_sim
+	cp "$T/sim.json" "$T/good.json"
+	head -c $(($(stat -c %s "$T/good.json") / 2)) "$T/good.json" >"$T/cut.json"
+	: >"$T/empty.json"
+	printf '[]' >"$T/list.json"
+	printf '{"TicketWebhooks":[{"name":"n"}]}' >"$T/row.json"
+	{ cat "$T/good.json"; echo '}'; } >"$T/more.json"
+	for row in cut:damaged empty:'is empty' list:damaged row:damaged more:damaged; do
+		cp "$T/${row%:*}.json" "$T/sim.json"
+		run -1 timeout 5 "$BUILD/autotask-sim" --state "$T/sim.json"
+		[[ $output = *"$T/sim.json ${row#*:}"* || $output = *"is ${row#*:}"* ]]
+		[[ $output = *'remove the file'* ]]
+		cmp "$T/${row%:*}.json" "$T/sim.json"
+	done
+	run -1 timeout 5 "$BUILD/autotask-sim" --state "$T"
+	[[ $output = *"cannot be "* ]]
+}
+
+@test "kill -9 in the middle of writing leaves a whole state file with all that was answered" {
+	answered=0
+	for round in {1..12}; do
+		start_sim --state "$T/sim.json"
+		: >"$T/answers"
+		seq "$((round * 1000))" "$((round * 1000 + 300))" | xargs -I{} curl -sf -o /dev/null -w '%{http_code}\n' --max-time 5 \
+			-d '{"entity":"Ticket","action":"create","id":{},"fields":{"Title":"t"}}' "$SIM/sim/change" >>"$T/answers" 2>/dev/null 3>&- &
+		poll 10 eval "[ \$(wc -l <'$T/answers') -ge $((round * 2)) ]"
+		kill -KILL "$SIMPID"
+		wait "$SIMPID" || true
+		SIMPID=
+		wait
+		answered=$((answered + $(grep -c 200 "$T/answers")))
+		start_sim --state "$T/sim.json"
+		[ "$(rest POST Tickets/query/count '{"filter":[{"op":"exist","field":"id"}]}')" = 200 ]
+		jq -e ".queryCount >= $answered and .queryCount <= $answered + $round" "$T/rest"
+		stop_sim
+	done
+}
+
+@test "from half of the hourly limit on calls take longer" {
+	start_sim --hourly-limit 9
+	took() { curl -s -o /dev/null -w '%{time_total}' -H 'UserName: api@example.com' -H 'Secret: s' -H 'ApiIntegrationCode: c' "$SIM/atservicesrest/v1.0/Tickets/1"; }
+	for _ in 1 2 3 4; do
+		jq -ne "$(took) < 0.45"
+	done
+	jq -ne "$(took) >= 0.5"
+	took >/dev/null
+	jq -ne "$(took) >= 1"
+}
+
+@test "callouts beyond the threshold of an hour wait for the next one, and a mail says so" {
+	conf_usual
+	start_daemon
+	start_sim --clock-factor 1200 --timeout 5000 --callout-limit 3
+	make_hook TicketWebhooks 94
+	[ "$(rest PATCH TicketWebhooks '{"id":1,"sendThresholdExceededNotification":true,"notificationEmailAddress":"noc@example.net"}')" = 200 ]
+	change "$(jq -nc '[range(1; 5) | {entity: "Ticket", action: "create", id: ., fields: {Status: 1}}]')"
+	poll 10 sent 'all(.state == "delivered") and length == 4'
+	control mails
+	jq -e '.mails | length == 1 and .[0].reason == "threshold" and .[0].to == ["noc@example.net"]' "$T/control"
+}
+
 @test "callouts reach calloutd signed, escaped, with changed and display-always fields" {
 	conf_usual
 	start_daemon
@@ -217,7 +387,8 @@ make_hook() {
 	change '{"entity":"Company","action":"update","id":174,"fields":{"Phone":"2"},"person":7}'
 	change '{"entity":"Company","action":"update","id":174,"fields":{"Region":"S"},"person":99}'
 	change '{"entity":"Account","action":"update","id":174,"fields":{"Region":"N"},"person":7}'
-	change '{"entity":"Account","action":"delete","id":174,"person":7}'
+	change '[{"entity":"Account","action":"delete","id":174,"person":7},{"entity":"Account","action":"create","id":175,"person":99}]'
+	jq -e '.changes == [{"id":174,"callouts":1},{"id":175,"callouts":0}]' "$T/control"
 	poll 5 lines 3
 	sent 'map(.payload | fromjson | [.Action, .SequenceNumber, .Fields.Region, .Fields.City]) == [["Create",1,null,"Ulm"],["Update",2,"N","Ulm"],["Delete",3,null,"Ulm"]]'
 	[ "$(rest GET CompanyWebhooks/1)" = 200 ]
@@ -245,8 +416,64 @@ make_hook() {
 	[ "$(rest GET WebhookEventErrorLogs/1)" = 200 ]; said '.item == null'
 }
 
-@test "a receiver that keeps silent is timed out" {
+@test "the error log: who fails stands there once, in order, and rows end after 30 days" {
+	start_sim --clock-factor 2000 --state "$T/sim.json"
+	make_hook CompanyWebhooks 1 "http://127.0.0.1:1/"
+	make_hook ContactWebhooks 32 "http://127.0.0.1:1/"
+	[ "$(rest PATCH ContactWebhooks '{"id":1,"notificationEmailAddress":"noc@example.net","ownerResourceID":4}')" = 200 ]
+	for id in 1 2 3; do
+		change "{\"entity\":\"Contact\",\"action\":\"create\",\"id\":$id,\"fields\":{\"LastName\":\"$id\"}}"
+	done
+	change '{"entity":"Company","action":"create","id":9,"fields":{"CompanyName":"c"}}'
+	sent '[.[].sequence] == [1,2,3,4]'
+	poll 10 sent 'all(.state == "failed")'
+	sent 'all(.attempts | length == 5)'
+	control state
+	jq -e '.WebhookEventErrorLogs | length == 4 and (map(select(.contactWebhookID == 1)) |
+		map(.sequenceNumber) == [1,2,3] and all(.accountWebhookID == null) and map(.payload | fromjson.Id) == [1,2,3])' "$T/control"
+	jq -e '.WebhookEventErrorLogs[] | select(.accountWebhookID == 1) | .contactWebhookID == null and .sequenceNumber == 4' "$T/control"
+	control mails
+	jq -e '.mails | length == 1 and .[0].to == ["noc@example.net","resource 4"] and .[0].reason == "failure" and .[0].webhook == 1' "$T/control"
+	stop_sim
+	start_sim --clock-factor 2000 --state "$T/sim.json" --error-days 0
+	control state
+	jq -e '.WebhookEventErrorLogs | length == 4' "$T/control"
+	stop_sim
+	start_sim --clock-factor 2000 --state "$T/sim.json" --error-days 0.001
+	[ "$(rest POST WebhookEventErrorLogs/query/count '{"filter":[{"op":"exist","field":"id"}]}')" = 200 ]
+	said '.queryCount == 0'
+}
+
+@test "cuts: half a callout is none; an answer that is not read is a failure here and an event there" {
+	conf_usual
+	start_daemon
 	start_sim --clock-factor 100
+	make_hook TicketWebhooks 94
+	control cut '{"cut":"half","times":2}'
+	change '{"entity":"Ticket","action":"create","id":1,"fields":{"Status":1}}'
+	poll 10 sent '.[0].state == "delivered"'
+	sent '.[0].attempts | length == 3 and (.[0].error | contains("half of it"))'
+	poll 5 lines 1
+	control cut '{"cut":"unread","times":5}'
+	change '{"entity":"Ticket","action":"create","id":2,"fields":{"Status":1}}'
+	change '{"entity":"Ticket","action":"create","id":3,"fields":{"Status":1}}'
+	poll 10 sent '.[2].state == "delivered"'
+	sent '.[1] | .state == "failed" and (.attempts | length == 5 and all(.error | contains("answer not read")))'
+	sent '.[2].attempts | length == 1'
+	[ "$(rest GET WebhookEventErrorLogs/1)" = 200 ]; said '.item.sequenceNumber == 2'
+	poll 5 lines 3
+	[ "$(cut -d ' ' -f 4 "$T/out/log" | tr '\n' ' ')" = '1 2 3 ' ]
+	control cut '{"cut":"either","times":1000,"chance":0.5,"seed":7}'
+	for id in {10..29}; do
+		change "{\"entity\":\"Ticket\",\"action\":\"create\",\"id\":$id,\"fields\":{\"Status\":1}}"
+	done
+	poll 20 sent 'all(.state != "waiting")'
+	sent 'map(.attempts[] | .status == 200) | any and any(not)'
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -d '{"cut":"hair"}' "$SIM/sim/cut")" = 400 ]
+}
+
+@test "a receiver that keeps silent is timed out" {
+	start_sim --clock-factor 1000 --timeout 100
 	port=$(free_port)
 	socat -u "TCP-LISTEN:$port,bind=127.0.0.1,reuseaddr,fork" OPEN:/dev/null 3>&- &
 	silent=$!

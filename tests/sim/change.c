@@ -10,10 +10,11 @@ struct change {
 	struct sim *sim;
 	const struct entity *entity;
 	const char *action;     /* Create, Update, Delete */
-	const char *when;
+	int64_t when_ms;
 	double id, person;
 	const cJSON *values;    /* the record's, by their names in callouts */
 	const cJSON *changed;   /* names of those that are new */
+	unsigned callouts;      /* that it made */
 };
 
 /* Where a record keeps a field: user-defined ones are a list of {name, value}. */
@@ -116,12 +117,12 @@ static bool choose(const struct change *change, double webhook, bool udf, cJSON 
 	return hit;
 }
 
-static void call_out(const struct change *change, const cJSON *webhook)
+static void call_out(struct change *change, const cJSON *webhook)
 {
 	AUTO_JSON body = cJSON_CreateObject();
 	double id = number_of(webhook, "id");
 	double sequence;
-	char subscribed[64];
+	char subscribed[64], when[32];
 	cJSON *shown;
 	bool hit;
 
@@ -139,13 +140,15 @@ static void call_out(const struct change *change, const cJSON *webhook)
 	if (!hit && !strcmp(change->action, "Update"))
 		return;
 	sequence = next_number(change->sim, "sequence");
-	cJSON_AddStringToObject(body, "EventTime", change->when);
+	time_text(change->when_ms, false, when);
+	cJSON_AddStringToObject(body, "EventTime", when);
 	cJSON_AddNumberToObject(body, "SequenceNumber", sequence);
 	cJSON_AddNumberToObject(body, "PersonID", change->person);
 	deliver_event(change->sim, change->entity, id, payload_print(body), sequence);
+	change->callouts++;
 }
 
-static void call_all(const struct change *change)
+static void call_all(struct change *change)
 {
 	struct collection col;
 	const cJSON *webhook;
@@ -166,10 +169,11 @@ static const char *action_of(const cJSON *order)
 }
 
 /* An update of a record that nobody created makes it, so that tests need no prelude. */
-static cJSON *record_of(struct change *change)
+static cJSON *record_of(struct change *change, bool *ret_made)
 {
 	cJSON *record = table_find(change->sim, change->entity->records, change->id);
 
+	*ret_made = !record;
 	if (record)
 		return record;
 	record = cJSON_CreateObject();
@@ -181,44 +185,85 @@ static cJSON *record_of(struct change *change)
 	return record;
 }
 
+/* Moments of a record are more exact than a callout's EventTime. */
+static void stamp(const struct change *change, cJSON *record, bool made)
+{
+	char when[32];
+
+	time_text(change->when_ms, true, when);
+	if (made)
+		cJSON_AddStringToObject(record, change->entity->created, when);
+	cJSON_DeleteItemFromObject(record, change->entity->modified);
+	cJSON_AddStringToObject(record, change->entity->modified, when);
+}
+
 static void make(struct change *change, const cJSON *order, struct reply *ret)
 {
 	AUTO_JSON changed = cJSON_CreateObject();
 	AUTO_JSON values = NULL;
-	cJSON *record = record_of(change);
+	bool made;
+	cJSON *record = record_of(change, &made);
 	const char *unknown = apply(change->entity, record, cJSON_GetObjectItem(order, "fields"), changed);
 
 	if (unknown) {
 		fail_with(change->sim, ret, 400, "%s has no field %s", change->entity->name, unknown);
 		return;
 	}
-	cJSON_DeleteItemFromObject(record, change->entity->modified);
-	cJSON_AddStringToObject(record, change->entity->modified, change->when);
+	stamp(change, record, made);
 	values = values_of(change->entity, record);
 	change->values = values;
 	change->changed = changed;
 	call_all(change);
 	if (!strcmp(change->action, "Delete"))
 		table_delete(change->sim, change->entity->records, change->id);
-	state_save(change->sim);
 	ret->body = cJSON_CreateObject();
 	cJSON_AddNumberToObject(ret->body, "id", change->id);
+	cJSON_AddNumberToObject(ret->body, "callouts", change->callouts);
 }
 
-void change_record(struct sim *sim, const cJSON *order, struct reply *ret)
+static void change_one(struct sim *sim, const cJSON *order, struct reply *ret)
 {
-	char when[32];
+	const char *when = text_of(order, "when");
 	struct change change = { .sim = sim, .entity = entity_by_name(text_of(order, "entity")),
-		.action = action_of(order), .when = when, .id = number_of(order, "id"), .person = number_of(order, "person") };
+		.action = action_of(order), .when_ms = now_ms(), .id = number_of(order, "id"), .person = number_of(order, "person") };
 
-	now_text(when);
-	if (!change.entity || !change.action || change.id < 0 || (double)(int64_t)change.id < change.id)
+	if (!change.entity || (*when && !time_of(when, &change.when_ms)) || !change.action || change.id < 0 || (double)(int64_t)change.id < change.id)
 		fail_with(sim, ret, 400, "a change is {\"entity\":\"Ticket\",\"action\":\"create|update|delete\","
-			"\"id\":1,\"fields\":{\"Status\":1},\"person\":2}");
+			"\"id\":1,\"fields\":{\"Status\":1},\"person\":2,\"when\":\"2025-09-15T14:57:50Z\"}, without person and when if you like");
 	else if (strcmp(change.action, "Create") != 0 && change.id < 1)
 		fail_with(sim, ret, 400, "%s needs an id", change.action);
 	else if (!strcmp(change.action, "Create") && change.id >= 1 && table_find(sim, change.entity->records, change.id))
 		fail_with(sim, ret, 400, "%s %.0f is there already", change.entity->name, change.id);
 	else
 		make(&change, order, ret);
+}
+
+/* One after another; the first that is refused ends it, and those before it stay done. */
+static void change_list(struct sim *sim, const cJSON *orders, struct reply *ret)
+{
+	cJSON *answer = cJSON_CreateObject();
+	cJSON *list = cJSON_AddArrayToObject(answer, "changes");
+	const cJSON *order;
+
+	cJSON_ArrayForEach(order, orders) {
+		struct reply one = { .status = 200 };
+
+		change_one(sim, order, &one);
+		if (one.status != 200) {
+			cJSON_Delete(answer);
+			*ret = one;
+			return;
+		}
+		cJSON_AddItemToArray(list, one.body);
+	}
+	ret->body = answer;
+}
+
+void change_record(struct sim *sim, const cJSON *order, struct reply *ret)
+{
+	if (cJSON_IsArray(order))
+		change_list(sim, order, ret);
+	else
+		change_one(sim, order, ret);
+	state_save(sim);
 }

@@ -29,13 +29,41 @@ static void fail(struct sim *sim, const struct request *req, struct reply *ret)
 	double times = cJSON_HasObjectItem(req->body, "times") ? number_of(req->body, "times") : 1;
 
 	if (!shape_by_name(text_of(req->body, "shape"), &shape) || times < 0 || times > 1e6) {
-		fail_with(sim, ret, 400, "a failure is {\"shape\":\"none|strings|objects|unauthorized|busy|html|garbage|slow\","
+		fail_with(sim, ret, 400, "a failure is {\"shape\":\"none|strings|objects|unauthorized|busy|html|garbage|slow|lost\","
 			"\"times\":1,\"path\":\"\"}");
 		return;
 	}
 	sim->fail = shape;
 	sim->fail_times = (unsigned)times;
 	snprintf(sim->fail_path, sizeof(sim->fail_path), "%s", text_of(req->body, "path"));
+	ret->body = cJSON_CreateObject();
+}
+
+static void mails(struct sim *sim, const struct request *req, struct reply *ret)
+{
+	(void)req;
+	ret->body = cJSON_CreateObject();
+	cJSON_AddItemToObject(ret->body, "mails", cJSON_Duplicate(sim->mails, true));
+}
+
+/* {"cut":"unread","times":3,"chance":0.5,"seed":1}: attempts to deliver that are broken off. */
+static void cut(struct sim *sim, const struct request *req, struct reply *ret)
+{
+	struct cuts cuts = { .times = 1, .chance = 1 };
+	double seed = number_of(req->body, "seed");
+
+	if (cJSON_HasObjectItem(req->body, "times"))
+		cuts.times = (unsigned)number_of(req->body, "times");
+	if (cJSON_HasObjectItem(req->body, "chance"))
+		cuts.chance = number_of(req->body, "chance");
+	if (!cut_by_name(text_of(req->body, "cut"), &cuts.cut)) {
+		fail_with(sim, ret, 400, "a cut is {\"cut\":\"none|half|unread|either\",\"times\":1,\"chance\":1,\"seed\":1}");
+		return;
+	}
+	cuts.dice = 0x9E3779B97F4A7C15U ^ (uint64_t)seed;
+	sim->cuts = cuts;
+	if (cuts.cut == CUT_NONE)
+		sim->cuts.times = 0;
 	ret->body = cJSON_CreateObject();
 }
 
@@ -62,8 +90,8 @@ static const struct {
 	const char *method, *name;
 	void (*run)(struct sim *sim, const struct request *req, struct reply *ret);
 } routes[] = {
-	{ "GET", "deliveries", deliveries }, { "GET", "state", state }, { "POST", "change", change },
-	{ "POST", "fail", fail }, { "POST", "resource", resource },
+	{ "GET", "deliveries", deliveries }, { "GET", "state", state }, { "GET", "mails", mails }, { "POST", "change", change },
+	{ "POST", "fail", fail }, { "POST", "cut", cut }, { "POST", "resource", resource },
 };
 
 void control_answer(struct sim *sim, const struct request *req, struct reply *ret)
@@ -73,5 +101,5 @@ void control_answer(struct sim *sim, const struct request *req, struct reply *re
 			routes[i].run(sim, req, ret);
 			return;
 		}
-	fail_with(sim, ret, 404, "the simulator has GET /sim/deliveries, /sim/state; POST /sim/change, /sim/fail, /sim/resource");
+	fail_with(sim, ret, 404, "the simulator has GET /sim/deliveries, /sim/state, /sim/mails; POST /sim/change, /sim/fail, /sim/cut, /sim/resource");
 }

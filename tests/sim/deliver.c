@@ -1,12 +1,13 @@
 /* deliver.c - sending callouts as the vendor does: in order, five attempts, the error log, deactivation. */
 #include "sim.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTEMPTS = 5, FAILED_EVENTS = 25, TIMEOUT_MS = 10000, RETRY_MS = 30000, LOGGED_CHARS = 8000 };
+enum { ATTEMPTS = 5, FAILED_EVENTS = 25, RETRY_MS = 30000, HOUR_MS = 3600000, LOGGED_CHARS = 8000 };
+
+static const char ERRORS[] = "WebhookEventErrorLogs";
 
 struct event {
 	struct event *next;
@@ -61,72 +62,12 @@ static void free_event(struct event *event)
 	free(event);
 }
 
-static size_t swallow(char *data, size_t size, size_t count, void *arg)
-{
-	(void)data;
-	(void)arg;
-	return size * count;
-}
-
-static int stopped(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
-{
-	struct sim *sim = arg;
-	bool stop;
-
-	(void)a, (void)b, (void)c, (void)d;
-	pthread_mutex_lock(&sim->lock);
-	stop = sim->stop;
-	pthread_mutex_unlock(&sim->lock);
-	return stop;
-}
-
-static struct curl_slist *headers_of(const char *signature)
-{
-	char line[80];
-	struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/json; charset=utf-8");
-
-	list = curl_slist_append(list, "Expect:");
-	if (!*signature)
-		return list;
-	snprintf(line, sizeof(line), "X-Hook-Signature: %s", signature);
-	return curl_slist_append(list, line);
-}
-
-/* One POST without the lock. The HTTP status, or 0 and what went wrong. */
-static long post(struct sim *sim, const char *url, const char *payload, const char *signature, char ret_error[CURL_ERROR_SIZE])
-{
-	CURL *curl = curl_easy_init();
-	struct curl_slist *headers = headers_of(signature);
-	long timeout_ms = (long)(TIMEOUT_MS / sim->opt.clock_factor);
-	long status = 0;
-
-	if (!curl)
-		abort();
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, payload);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout_ms > 0 ? timeout_ms : 1);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, ret_error);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, swallow);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stopped);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, sim);
-	if (curl_easy_perform(curl) == CURLE_OK)
-		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	curl_slist_free_all(headers);
-	curl_easy_cleanup(curl);
-	return status;
-}
-
 static void note_attempt(cJSON *delivery, long status, const char *error, int64_t took_ms)
 {
 	cJSON *row = cJSON_CreateObject();
 	char when[32];
 
-	now_text(when);
+	time_text(now_ms(), false, when);
 	cJSON_AddStringToObject(row, "ended", when);
 	cJSON_AddNumberToObject(row, "status", (double)status);
 	cJSON_AddStringToObject(row, "error", error);
@@ -140,14 +81,17 @@ static bool attempt(struct line *line, struct event *event, char *url, char erro
 	struct sim *sim = line->sim;
 	char signature[40] = "";
 	int64_t began_ms = now_ms();
+	enum cut cut = event->url ? CUT_NONE : cut_next(sim);
 	long status;
 
 	if (!event->url)
 		payload_sign(event->secret, event->payload, signature);
 	error[0] = '\0';
 	pthread_mutex_unlock(&sim->lock);
-	status = post(sim, url, event->payload, signature, error);
+	status = post(sim, url, event->payload, signature, cut, error);
 	pthread_mutex_lock(&sim->lock);
+	if (cut != CUT_NONE)
+		snprintf(error, CURL_ERROR_SIZE, "broken off, as /sim/cut asked: %s", cut == CUT_HALF ? "half of it sent" : "answer not read");
 	if (status && status / 100 != 2)
 		snprintf(error, CURL_ERROR_SIZE, "the receiver answered HTTP %ld", status);
 	note_attempt(event->delivery, status, error, now_ms() - began_ms);
@@ -170,7 +114,7 @@ static void log_error(struct line *line, const struct event *event, const char *
 	char when[32];
 	char *cut = strndup(event->payload, LOGGED_CHARS);
 
-	now_text(when);
+	time_text(now_ms(), true, when);
 	cJSON_AddItemToObject(row, "accountWebhookID", strcmp(line->entity->wire, "Account") ?
 		cJSON_CreateNull() : cJSON_CreateNumber(line->id));
 	cJSON_AddItemToObject(row, "contactWebhookID", strcmp(line->entity->wire, "Contact") ?
@@ -179,8 +123,20 @@ static void log_error(struct line *line, const struct event *event, const char *
 	cJSON_AddStringToObject(row, "errorMessage", error);
 	cJSON_AddStringToObject(row, "payload", cut);
 	cJSON_AddNumberToObject(row, "sequenceNumber", event->sequence);
-	table_insert(line->sim, "WebhookEventErrorLogs", row);
+	table_insert(line->sim, ERRORS, row);
 	free(cut);
+}
+
+/* Rows are in the order of their making. */
+void errors_expire(struct sim *sim)
+{
+	cJSON *rows = table_rows(sim, ERRORS);
+	double life_ms = sim->opt.error_days * 24 * HOUR_MS / sim->opt.clock_factor;
+	int64_t made_ms;
+
+	while (sim->opt.error_days > 0 && rows->child && time_of(text_of(rows->child, "createDateTime"), &made_ms) &&
+	       (double)(now_ms() - made_ms) >= life_ms)
+		cJSON_DeleteItemFromArray(rows, 0);
 }
 
 static void deactivate(struct line *line)
@@ -204,9 +160,30 @@ static void settle(struct line *line, struct event *event, bool good, const char
 		return;
 	}
 	log_error(line, event, error);
+	mail_send(line->sim, line->entity, webhook_of(line), "failure", error);
 	if (++line->failed >= FAILED_EVENTS)
 		deactivate(line);
 	state_save(line->sim);
+}
+
+/* Beyond the threshold of its hour, callouts of an entity wait for the next. */
+static void wait_turn(struct line *line)
+{
+	struct sim *sim = line->sim;
+	struct hour *hour = &sim->callouts[line->entity - entities];
+	double left_ms;
+
+	while (sim->opt.callout_limit && !sim->stop) {
+		left_ms = HOUR_MS - (double)(now_ms() - hour->began_ms) * sim->opt.clock_factor;
+		if (left_ms <= 0)
+			*hour = (struct hour){ .began_ms = now_ms() };
+		if (hour->count < sim->opt.callout_limit)
+			break;
+		if (is_true(webhook_of(line), "sendThresholdExceededNotification"))
+			mail_send(sim, line->entity, webhook_of(line), "threshold", "more callouts in an hour than the threshold");
+		pause_line(sim, left_ms);
+	}
+	hour->count++;
 }
 
 /* A deactivation gets one call: whether the vendor repeats it is not published. */
@@ -215,6 +192,8 @@ static void send_event(struct line *line, struct event *event)
 	char error[CURL_ERROR_SIZE] = "the webhook is gone or inactive";
 	bool good = false;
 
+	if (!event->url)
+		wait_turn(line);
 	for (int tried = 0; tried < (event->url ? 1 : ATTEMPTS) && !good && !line->sim->stop; tried++) {
 		const cJSON *webhook;
 		char *url;
@@ -330,7 +309,7 @@ void deliver_deactivation(struct sim *sim, const struct entity *entity, const cJ
 	char when[32];
 
 	deliver_forget(sim, entity, id);
-	now_text(when);
+	time_text(now_ms(), false, when);
 	cJSON_AddStringToObject(body, "Action", "Deactivated");
 	cJSON_AddStringToObject(body, "Guid", text_of(webhook, "webhookGUID"));
 	cJSON_AddStringToObject(body, "EventTime", when);

@@ -12,7 +12,7 @@
 
 enum { THREADS_PER_ENDPOINT = 3, MAX_BODY = 1 << 20, HOUR_MS = 3600000, SLOW_MS = 5000 };
 
-static const char *const shape_names[] = { "none", "strings", "objects", "unauthorized", "busy", "html", "garbage", "slow" };
+static const char *const shape_names[] = { "none", "strings", "objects", "unauthorized", "busy", "html", "garbage", "slow", "lost" };
 
 bool shape_by_name(const char *name, enum shape *ret)
 {
@@ -22,23 +22,6 @@ bool shape_by_name(const char *name, enum shape *ret)
 			return true;
 		}
 	return false;
-}
-
-int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-void now_text(char ret[32])
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 void sim_sleep(const struct sim *sim, double vendor_ms)
@@ -77,10 +60,15 @@ void fail_with(struct sim *sim, struct reply *ret, unsigned status, const char *
 	put_error(ret, status, sim->opt.errors, line);
 }
 
-/* True when a failure was asked for and ret holds it. "slow" only takes its time. */
+static bool is_write(const struct request *req)
+{
+	return strcmp(req->method, "GET") != 0 && !strcasestr(req->path, "/query");
+}
+
+/* True when a failure was asked for and ret holds it. "slow" only takes its time, "lost" does what is asked and says nothing. */
 static bool injected(struct sim *sim, const struct request *req, struct reply *ret, double *ret_wait_ms)
 {
-	if (!sim->fail_times || !strcasestr(req->path, sim->fail_path))
+	if (!sim->fail_times || !strcasestr(req->path, sim->fail_path) || (sim->fail == SHAPE_LOST && !is_write(req)))
 		return false;
 	sim->fail_times--;
 	switch (sim->fail) {
@@ -88,9 +76,10 @@ static bool injected(struct sim *sim, const struct request *req, struct reply *r
 	case SHAPE_OBJECTS: put_error(ret, 500, sim->fail, "A failure that was asked for."); return true;
 	case SHAPE_UNAUTHORIZED: put_error(ret, 401, SHAPE_STRINGS, "Unauthorized."); return true;
 	case SHAPE_BUSY: put_error(ret, 429, SHAPE_STRINGS, "Itgenatr005: too many threads."); return true;
-	case SHAPE_HTML: *ret = (struct reply){ 502, NULL, "<html><body>Bad Gateway</body></html>" }; return true;
-	case SHAPE_GARBAGE: *ret = (struct reply){ 200, NULL, "{\"item\":" }; return true;
+	case SHAPE_HTML: *ret = (struct reply){ 502, NULL, "<html><body>Bad Gateway</body></html>", false }; return true;
+	case SHAPE_GARBAGE: *ret = (struct reply){ 200, NULL, "{\"item\":", false }; return true;
 	case SHAPE_SLOW: *ret_wait_ms += SLOW_MS; return false;
+	case SHAPE_LOST: ret->lost = true; return false;
 	default: return false;
 	}
 }
@@ -177,6 +166,7 @@ static void answer(struct sim *sim, struct MHD_Connection *c, struct request *re
 	char *below = NULL;
 
 	pthread_mutex_lock(&sim->lock);
+	errors_expire(sim);
 	if (is_rest || !strncmp(req->path, control, sizeof(control) - 1)) {
 		below = strdup(req->path + (is_rest ? sizeof(rest) : sizeof(control)) - 1);
 		split(req, below);
@@ -230,7 +220,7 @@ static enum MHD_Result finish(struct sim *sim, struct MHD_Connection *c, const c
 	enum MHD_Result result;
 
 	answer(sim, c, &req, &reply);
-	result = send_reply(c, &reply);
+	result = reply.lost ? MHD_NO : send_reply(c, &reply);
 	cJSON_Delete(reply.body);
 	return result;
 }

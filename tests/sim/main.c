@@ -1,7 +1,6 @@
 /* main.c - autotask-sim: options, start and end. */
 #include "sim.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -14,6 +13,7 @@ static const char help[] =
 	"autotask-sim - Autotask's REST API and webhook callouts, simulated on 127.0.0.1\n\n"
 	"  --port N            0, the default, takes any that is free\n"
 	"  --clock-factor F    the vendor's times divided by F (1)\n"
+	"  --timeout MS        an attempt to deliver takes at most so long (10000 divided by F)\n"
 	"  --user NAME         the API user (api@example.com)\n"
 	"  --secret-file FILE  its secret; without it any is accepted\n"
 	"  --code-file FILE    its integration code; likewise\n"
@@ -21,6 +21,8 @@ static const char help[] =
 	"  --page-rows N       rows a page of a query (500)\n"
 	"  --max-webhooks N    of the security level; 0: may not create any (100)\n"
 	"  --hourly-limit N    requests an hour (10000)\n"
+	"  --callout-limit N   callouts an hour and entity, then they wait (0: no limit; the vendor's may be 1500)\n"
+	"  --error-days N      days that the error log keeps a row (30; 0: for ever)\n"
 	"  --fail SHAPE        errors as \"strings\" (default) or \"objects\"\n"
 	"  --help\n";
 
@@ -52,9 +54,10 @@ static double number(const char *name, const char *text, double least, double mo
 }
 
 static const struct option options[] = {
-	{ "port", 1, NULL, 'p' }, { "clock-factor", 1, NULL, 'f' }, { "user", 1, NULL, 'u' }, { "secret-file", 1, NULL, 's' },
+	{ "port", 1, NULL, 'p' }, { "clock-factor", 1, NULL, 'f' }, { "timeout", 1, NULL, 'm' }, { "user", 1, NULL, 'u' }, { "secret-file", 1, NULL, 's' },
 	{ "code-file", 1, NULL, 'c' }, { "state", 1, NULL, 't' }, { "page-rows", 1, NULL, 'r' }, { "max-webhooks", 1, NULL, 'w' },
-	{ "hourly-limit", 1, NULL, 'l' }, { "fail", 1, NULL, 'e' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
+	{ "hourly-limit", 1, NULL, 'l' }, { "callout-limit", 1, NULL, 'o' },
+	{ "error-days", 1, NULL, 'd' }, { "fail", 1, NULL, 'e' }, { "help", 0, NULL, 'h' }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct options *opt, int letter, const char *name)
@@ -62,6 +65,7 @@ static void take(struct options *opt, int letter, const char *name)
 	switch (letter) {
 	case 'p': opt->port = (unsigned)number(name, optarg, 0, 65535); break;
 	case 'f': opt->clock_factor = number(name, optarg, 0.01, 1e6); break;
+	case 'm': opt->timeout_ms = number(name, optarg, 1, 1e6); break;
 	case 'u': opt->user = optarg; break;
 	case 's': free(opt->secret); opt->secret = read_line(optarg); break;
 	case 'c': free(opt->code); opt->code = read_line(optarg); break;
@@ -69,6 +73,8 @@ static void take(struct options *opt, int letter, const char *name)
 	case 'r': opt->page_rows = (unsigned)number(name, optarg, 1, 500); break;
 	case 'w': opt->max_webhooks = (unsigned)number(name, optarg, 0, 1e6); break;
 	case 'l': opt->hourly_limit = (unsigned)number(name, optarg, 1, 1e9); break;
+	case 'o': opt->callout_limit = (unsigned)number(name, optarg, 0, 1e9); break;
+	case 'd': opt->error_days = number(name, optarg, 0, 1e6); break;
 	case 'e':
 		if (shape_by_name(optarg, &opt->errors) && (opt->errors == SHAPE_STRINGS || opt->errors == SHAPE_OBJECTS))
 			break;
@@ -107,7 +113,7 @@ static void serve(struct sim *sim, const sigset_t *ends)
 
 int main(int argc, char **argv)
 {
-	struct sim sim = { .opt = { .clock_factor = 1, .page_rows = 500, .max_webhooks = 100, .hourly_limit = 10000,
+	struct sim sim = { .opt = { .clock_factor = 1, .page_rows = 500, .max_webhooks = 100, .hourly_limit = 10000, .error_days = 30,
 		.errors = SHAPE_STRINGS, .user = "api@example.com" } };
 	sigset_t ends;
 
@@ -122,9 +128,11 @@ int main(int argc, char **argv)
 	pthread_cond_init(&sim.changed, NULL);
 	sim.hour_began_ms = now_ms();
 	sim.deliveries = cJSON_CreateArray();
+	sim.mails = cJSON_CreateArray();
 	state_load(&sim);
 	serve(&sim, &ends);
 	cJSON_Delete(sim.deliveries);
+	cJSON_Delete(sim.mails);
 	cJSON_Delete(sim.data);
 	free(sim.opt.secret);
 	free(sim.opt.code);

@@ -20,11 +20,12 @@ static enum op op_of(const cJSON *filter)
 	return op;
 }
 
-/* Numbers also when they come as text; everything else by its text. Times are of one form, so text orders them. */
+/* Numbers also when they come as text, times by the moment they name, everything else by its text. */
 static int compare(const cJSON *a, const cJSON *b)
 {
 	char left[64], right[64];
 	const char *l = cJSON_GetStringValue(a), *r = cJSON_GetStringValue(b);
+	int64_t left_ms, right_ms;
 
 	if (cJSON_IsNumber(a) && (cJSON_IsNumber(b) || r)) {
 		double other = r ? strtod(r, NULL) : b->valuedouble;
@@ -33,6 +34,8 @@ static int compare(const cJSON *a, const cJSON *b)
 	}
 	if (cJSON_IsBool(a) && cJSON_IsBool(b))
 		return cJSON_IsTrue(a) - cJSON_IsTrue(b);
+	if (l && r && time_of(l, &left_ms) && time_of(r, &right_ms))
+		return (left_ms > right_ms) - (left_ms < right_ms);
 	snprintf(left, sizeof(left), "%s", cJSON_IsBool(a) ? (cJSON_IsTrue(a) ? "true" : "false") : "");
 	snprintf(right, sizeof(right), "%.15g", cJSON_IsNumber(b) ? b->valuedouble : 0);
 	return strcasecmp(l ? l : left, r ? r : right);

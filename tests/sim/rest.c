@@ -24,6 +24,10 @@ static void zone(struct sim *sim, const struct request *req, struct reply *ret)
 {
 	char url[64];
 
+	if (!is(req, "GET")) {
+		not_allowed(sim, req, ret);
+		return;
+	}
 	if (!req->user || strcasecmp(req->user, sim->opt.user) != 0) {
 		fail_with(sim, ret, 500, "Zone information could not be determined: the user is not known.");
 		return;
@@ -35,6 +39,19 @@ static void zone(struct sim *sim, const struct request *req, struct reply *ret)
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", sim->opt.port);
 	cJSON_AddStringToObject(ret->body, "webUrl", url);
 	cJSON_AddNumberToObject(ret->body, "ci", 99);
+}
+
+static void version(struct sim *sim, const struct request *req, struct reply *ret)
+{
+	if (!is(req, "GET")) {
+		not_allowed(sim, req, ret);
+		return;
+	}
+	ret->body = cJSON_CreateObject();
+	cJSON_AddStringToObject(ret->body, "majorVersion", "0");
+	cJSON_AddStringToObject(ret->body, "minorVersion", "0");
+	cJSON_AddStringToObject(ret->body, "build", "0");
+	cJSON_AddStringToObject(ret->body, "customerType", "Simulated");
 }
 
 static void threshold(struct sim *sim, const struct request *req, struct reply *ret)
@@ -51,6 +68,7 @@ static void threshold(struct sim *sim, const struct request *req, struct reply *
 
 static void entity_information(const struct collection *col, struct reply *ret)
 {
+	static const char *const accesses[] = { "userAccessForCreate", "userAccessForDelete", "userAccessForQuery", "userAccessForUpdate" };
 	bool writable = col->kind <= KIND_EXCLUDED;
 	cJSON *info;
 
@@ -61,7 +79,10 @@ static void entity_information(const struct collection *col, struct reply *ret)
 	cJSON_AddBoolToObject(info, "canDelete", writable || col->kind == KIND_ERROR);
 	cJSON_AddBoolToObject(info, "canQuery", true);
 	cJSON_AddBoolToObject(info, "canUpdate", writable && col->kind != KIND_EXCLUDED);
+	for (size_t i = 0; i < sizeof(accesses) / sizeof(*accesses); i++)
+		cJSON_AddStringToObject(info, accesses[i], "All");
 	cJSON_AddBoolToObject(info, "hasUserDefinedFields", col->kind == KIND_RECORD && !col->entity->no_udf);
+	cJSON_AddBoolToObject(info, "supportsWebhookCallouts", col->kind == KIND_RECORD);
 }
 
 static void information(struct sim *sim, const struct request *req, const struct collection *col, unsigned at, struct reply *ret)
@@ -135,6 +156,14 @@ static void child(struct sim *sim, const struct request *req, const struct colle
 	}
 }
 
+static void query(struct sim *sim, const struct request *req, const struct collection *col, struct reply *ret)
+{
+	if (is(req, "GET") || is(req, "POST"))
+		query_run(sim, req, col->table, part_is(req, 2, "count"), ret);
+	else
+		not_allowed(sim, req, ret);
+}
+
 static void collection(struct sim *sim, const struct request *req, const struct collection *col, struct reply *ret)
 {
 	char *end = NULL;
@@ -144,8 +173,8 @@ static void collection(struct sim *sim, const struct request *req, const struct 
 		write_row(sim, req, col, 0, ret);
 	else if (req->n_parts == 1)
 		not_allowed(sim, req, ret);
-	else if (part_is(req, 1, "query") && (is(req, "GET") || is(req, "POST")))
-		query_run(sim, req, col->table, part_is(req, 2, "count"), ret);
+	else if (part_is(req, 1, "query"))
+		query(sim, req, col, ret);
 	else if (part_is(req, 1, "entityInformation"))
 		information(sim, req, col, 1, ret);
 	else if (*end || end == req->parts[1])
@@ -162,6 +191,8 @@ void rest_answer(struct sim *sim, const struct request *req, struct reply *ret)
 
 	if (part_is(req, 0, "ZoneInformation"))
 		zone(sim, req, ret);
+	else if (part_is(req, 0, "Version"))
+		version(sim, req, ret);
 	else if (part_is(req, 0, "ThresholdInformation"))
 		threshold(sim, req, ret);
 	else if (req->n_parts && collection_by_name(req->parts[0], &col))

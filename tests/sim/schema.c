@@ -28,12 +28,12 @@ static const struct field note_fields[] = {
 	{ 0, NULL, false },
 };
 const struct entity entities[] = {
-	{ "Company", "Companies", "Account", "lastTrackedModifiedDateTime", company_fields, false },
-	{ "Contact", "Contacts", "Contact", "lastModifiedDate", contact_fields, false },
-	{ "ConfigurationItem", "ConfigurationItems", "InstalledProduct", "lastModifiedTime", asset_fields, false },
-	{ "Ticket", "Tickets", "Ticket", "lastTrackedModificationDateTime", ticket_fields, false },
-	{ "TicketNote", "TicketNotes", "TicketNote", "lastActivityDate", note_fields, true },
-	{ NULL, NULL, NULL, NULL, NULL, false },
+	{ "Company", "Companies", "Account", "createDate", "lastTrackedModifiedDateTime", company_fields, false },
+	{ "Contact", "Contacts", "Contact", "createDate", "lastModifiedDate", contact_fields, false },
+	{ "ConfigurationItem", "ConfigurationItems", "InstalledProduct", "createDate", "lastModifiedTime", asset_fields, false },
+	{ "Ticket", "Tickets", "Ticket", "createDate", "lastTrackedModificationDateTime", ticket_fields, false },
+	{ "TicketNote", "TicketNotes", "TicketNote", "createDateTime", "lastActivityDate", note_fields, true },
+	{ NULL, NULL, NULL, NULL, NULL, NULL, false },
 };
 
 static const struct column webhook_columns[] = {
@@ -169,7 +169,7 @@ static cJSON *pick_list(const struct entity *entity, bool udf)
 	return list;
 }
 
-static cJSON *information(const struct column *column, cJSON *picks)
+static cJSON *information(const struct column *column, cJSON *picks, bool calls_out)
 {
 	static const char *const types[] = { "integer", "boolean", "string" };
 	cJSON *row = cJSON_CreateObject();
@@ -185,7 +185,7 @@ static cJSON *information(const struct column *column, cJSON *picks)
 	cJSON_AddBoolToObject(row, "isPickList", picks != NULL);
 	cJSON_AddItemToObject(row, "picklistValues", picks ? picks : cJSON_CreateNull());
 	cJSON_AddStringToObject(row, "picklistParentValueField", "");
-	cJSON_AddBoolToObject(row, "isSupportedWebhookField", false);
+	cJSON_AddBoolToObject(row, "isSupportedWebhookField", calls_out);
 	return row;
 }
 
@@ -197,9 +197,10 @@ static void add_record_fields(cJSON *list, const struct entity *entity)
 		if (f->udf)
 			continue;
 		field_rest_name(f, name, sizeof(name));
-		cJSON_AddItemToArray(list, information(&(struct column){ name, TYPE_TEXT, 0, false, false }, NULL));
+		cJSON_AddItemToArray(list, information(&(struct column){ name, TYPE_TEXT, 0, false, false }, NULL, true));
 	}
-	cJSON_AddItemToArray(list, information(&(struct column){ entity->modified, TYPE_TEXT, 0, false, true }, NULL));
+	cJSON_AddItemToArray(list, information(&(struct column){ entity->created, TYPE_TEXT, 0, false, true }, NULL, false));
+	cJSON_AddItemToArray(list, information(&(struct column){ entity->modified, TYPE_TEXT, 0, false, true }, NULL, false));
 }
 
 cJSON *information_fields(const struct collection *collection)
@@ -213,9 +214,30 @@ cJSON *information_fields(const struct collection *collection)
 		bool picks = !strcmp(c->name, "fieldID") || !strcmp(c->name, "udfFieldID");
 
 		cJSON_AddItemToArray(list, information(c, !picks ? NULL :
-			pick_list(collection->entity, collection->kind == KIND_UDF)));
+			pick_list(collection->entity, collection->kind == KIND_UDF), false));
 	}
 	return answer;
+}
+
+/* Like information(), but of other members. */
+static cJSON *udf_information(const struct field *field)
+{
+	static const char *const texts[] = { "description", "referenceEntityType", "picklistParentValueField", "defaultValue" };
+	static const char *const off[] = { "isRequired", "isReadOnly", "isReference", "isPickList" };
+	cJSON *row = cJSON_CreateObject();
+
+	cJSON_AddStringToObject(row, "name", field->name);
+	cJSON_AddStringToObject(row, "label", field->name);
+	cJSON_AddStringToObject(row, "type", "string");
+	cJSON_AddNumberToObject(row, "length", 8000);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		cJSON_AddStringToObject(row, texts[i], "");
+	for (size_t i = 0; i < sizeof(off) / sizeof(*off); i++)
+		cJSON_AddFalseToObject(row, off[i]);
+	cJSON_AddTrueToObject(row, "isQueryable");
+	cJSON_AddNullToObject(row, "picklistValues");
+	cJSON_AddTrueToObject(row, "isSupportedWebhookField");
+	return row;
 }
 
 /* No webhook collection has user-defined fields of its own; records do. */
@@ -228,6 +250,6 @@ cJSON *information_udf(const struct collection *collection)
 		return answer;
 	for (const struct field *f = collection->entity->fields; f->name; f++)
 		if (f->udf)
-			cJSON_AddItemToArray(list, information(&(struct column){ f->name, TYPE_TEXT, 0, false, false }, NULL));
+			cJSON_AddItemToArray(list, udf_information(f));
 	return answer;
 }

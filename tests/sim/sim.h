@@ -3,6 +3,7 @@
 #define SIM_H
 
 #include <cjson/cJSON.h>
+#include <curl/curl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,15 +13,33 @@ static inline void drop_json(cJSON **json) { cJSON_Delete(*json); }
 #define AUTO_JSON __attribute__((cleanup(drop_json))) cJSON *
 
 enum shape {
-	SHAPE_NONE, SHAPE_STRINGS, SHAPE_OBJECTS, SHAPE_UNAUTHORIZED, SHAPE_BUSY, SHAPE_HTML, SHAPE_GARBAGE, SHAPE_SLOW,
+	SHAPE_NONE, SHAPE_STRINGS, SHAPE_OBJECTS, SHAPE_UNAUTHORIZED, SHAPE_BUSY, SHAPE_HTML, SHAPE_GARBAGE, SHAPE_SLOW, SHAPE_LOST,
+};
+
+/* Where an attempt to deliver is broken off. */
+enum cut { CUT_NONE, CUT_HALF, CUT_UNREAD, CUT_EITHER };
+
+struct cuts {
+	enum cut cut;
+	unsigned times;
+	double chance;
+	uint64_t dice;          /* never 0 */
+};
+
+struct hour {
+	unsigned count;
+	int64_t began_ms;
 };
 
 struct options {
 	unsigned port;
 	double clock_factor;    /* so much faster than the vendor's clock */
+	double timeout_ms;      /* of an attempt to deliver; 0: the vendor's 10 s, divided */
 	unsigned page_rows;     /* rows a page, at most 500 */
 	unsigned max_webhooks;  /* of the security level; 0: may not create any */
 	unsigned hourly_limit;
+	unsigned callout_limit; /* an hour and entity; 0: none */
+	double error_days;      /* what is in the error log lives so long; 0: for ever */
 	enum shape errors;      /* SHAPE_STRINGS or SHAPE_OBJECTS */
 	const char *user;
 	const char *state;      /* NULL: nothing is kept */
@@ -37,6 +56,7 @@ struct sim {
 	pthread_cond_t changed;
 	cJSON *data;
 	cJSON *deliveries;      /* what was sent, oldest first */
+	cJSON *mails;
 	struct line *lines;
 	unsigned running;       /* delivery threads */
 	bool stop;
@@ -46,6 +66,8 @@ struct sim {
 	unsigned busy[32];      /* calls under way, by endpoint */
 	unsigned requests;      /* of this hour */
 	int64_t hour_began_ms;
+	struct hour callouts[8]; /* by entity */
+	struct cuts cuts;
 };
 
 struct request {
@@ -63,6 +85,7 @@ struct reply {
 	unsigned status;
 	cJSON *body;
 	const char *raw;        /* instead of body */
+	bool lost;              /* done, but the connection is closed instead of an answer */
 };
 
 enum kind { KIND_WEBHOOK, KIND_FIELD, KIND_UDF, KIND_EXCLUDED, KIND_RECORD, KIND_ERROR };
@@ -85,7 +108,7 @@ struct entity {
 	const char *name;       /* Company */
 	const char *records;    /* Companies */
 	const char *wire;       /* Account */
-	const char *modified;   /* the column of the modification time */
+	const char *created, *modified; /* columns of moments */
 	const struct field *fields;
 	bool no_udf;
 };
@@ -139,17 +162,30 @@ void deliver_deactivation(struct sim *sim, const struct entity *entity, const cJ
 void deliver_forget(struct sim *sim, const struct entity *entity, double id);
 void deliver_finish(struct sim *sim);
 
+void errors_expire(struct sim *sim);
+
+/* mail.c; with the lock held */
+void mail_send(struct sim *sim, const struct entity *entity, const cJSON *webhook, const char *reason, const char *text);
+
+/* post.c: one POST without the lock. The HTTP status, or 0 and what went wrong. */
+long post(struct sim *sim, const char *url, const char *payload, const char *signature, enum cut cut, char ret_error[CURL_ERROR_SIZE]);
+enum cut cut_next(struct sim *sim);
+bool cut_by_name(const char *name, enum cut *ret);
+
 /* payload.c */
 char *payload_print(const cJSON *json);
 void payload_sign(const char *secret, const char *payload, char ret[40]);
+
+/* clock.c */
+int64_t now_ms(void);
+void time_text(int64_t ms, bool fraction, char ret[32]);
+bool time_of(const char *text, int64_t *ret_ms);
 
 /* http.c */
 struct MHD_Daemon *http_start(struct sim *sim);
 void http_stop(struct MHD_Daemon *daemon);
 void fail_with(struct sim *sim, struct reply *ret, unsigned status, const char *text, ...)
 	__attribute__((format(printf, 4, 5)));
-int64_t now_ms(void);
-void now_text(char ret[32]);
 void sim_sleep(const struct sim *sim, double vendor_ms);
 bool shape_by_name(const char *name, enum shape *ret);
 

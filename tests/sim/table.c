@@ -1,6 +1,7 @@
 /* table.c - the rows of the simulated database, and keeping them over a restart. */
 #include "sim.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,31 +77,60 @@ void table_delete(struct sim *sim, const char *table, double id)
 		cJSON_Delete(cJSON_DetachItemViaPointer(rows, row));
 }
 
-static char *read_all(FILE *file)
+static void unusable(const char *path, const char *why)
+{
+	fprintf(stderr, "autotask-sim: %s %s; remove the file to begin with nothing\n", path, why);
+	exit(1);
+}
+
+static char *read_all(const char *path, FILE *file)
 {
 	char *text = NULL;
 	size_t size = 0;
 
-	if (getdelim(&text, &size, '\0', file) < 0) {
-		free(text);
-		return NULL;
-	}
+	if (getdelim(&text, &size, '\0', file) < 1)
+		unusable(path, ferror(file) ? "cannot be read" : "is empty");
 	return text;
 }
 
+/* Lists of rows that are objects with a number, and the counters. */
+static bool is_state(const cJSON *data)
+{
+	const cJSON *table, *row;
+
+	if (!cJSON_IsObject(data))
+		return false;
+	cJSON_ArrayForEach(table, data) {
+		if (cJSON_IsObject(table) && !strcmp(table->string, "counters"))
+			continue;
+		if (!cJSON_IsArray(table))
+			return false;
+		cJSON_ArrayForEach(row, table)
+			if (!cJSON_IsObject(row) || number_of(row, "id") < 1)
+				return false;
+	}
+	return true;
+}
+
+/* Only a file that is not there means a new beginning; a damaged one is never overwritten. */
 void state_load(struct sim *sim)
 {
-	FILE *file = sim->opt.state ? fopen(sim->opt.state, "re") : NULL;
-	char *text = file ? read_all(file) : NULL;
+	const char *path = sim->opt.state;
+	FILE *file = path ? fopen(path, "re") : NULL;
+	char *text;
 
-	sim->data = text ? cJSON_Parse(text) : NULL;
-	if (text && !sim->data)
-		fprintf(stderr, "autotask-sim: %s is not JSON: beginning with nothing\n", sim->opt.state);
-	if (!sim->data)
+	if (path && !file && errno != ENOENT)
+		unusable(path, "cannot be opened");
+	if (!file) {
 		sim->data = cJSON_CreateObject();
+		return;
+	}
+	text = read_all(path, file);
+	fclose(file);
+	sim->data = cJSON_ParseWithOpts(text, NULL, true);
 	free(text);
-	if (file)
-		fclose(file);
+	if (!is_state(sim->data))
+		unusable(path, "is damaged: no state of a simulator");
 }
 
 /* A new file beside it and a rename: a killed simulator leaves the old one whole. */

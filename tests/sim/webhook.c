@@ -7,6 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* In every child that is read, never written, and not in any list of fields. */
+static const char soap[] = "soapParentPropertyId";
+
 static const struct column *column_of(enum kind kind, const char *name)
 {
 	for (const struct column *c = columns_of(kind); c->name; c++)
@@ -37,7 +40,7 @@ static bool check_item(struct sim *sim, enum kind kind, const cJSON *item, struc
 {
 	const struct column *column = column_of(kind, item->string);
 
-	if (column && (cJSON_IsNull(item) || !strcmp(column->name, "id")))
+	if (column ? cJSON_IsNull(item) || !strcmp(column->name, "id") : !strcmp(item->string, soap))
 		return true;
 	if (!column)
 		fail_with(sim, ret, 500, "Unknown field %s.", item->string);
@@ -172,6 +175,8 @@ static cJSON *merge(enum kind kind, const cJSON *old, const cJSON *body, bool ke
 		cJSON_AddItemToObject(row, c->name, item ? cJSON_Duplicate(item, true) :
 			c->type == TYPE_BOOLEAN && !c->required ? cJSON_CreateFalse() : cJSON_CreateNull());
 	}
+	if (kind != KIND_WEBHOOK)
+		cJSON_AddNullToObject(row, soap);
 	return row;
 }
 
@@ -234,7 +239,7 @@ void write_row(struct sim *sim, const struct request *req, const struct collecti
 
 	if (!check_body(sim, col->kind, req->body, ret))
 		return;
-	if (!make && !old) {
+	if (!make && (!old || (parent > 0 && number_of(old, "webhookID") != parent))) {
 		fail_with(sim, ret, 500, "No matching %s with the id of the body.", col->table);
 		return;
 	}

@@ -42,7 +42,7 @@ static const char everything[] =
 	"    fields = { \"Status\" } display-fields = { \"TicketNumber\", \"Title\" }\n"
 	"    udf-fields = { \"Site Code\" } display-udf-fields = { \"Asset \xc3\xa4\" }\n"
 	"    exclude-resources = { 29682885, 9223372036854775807, -9223372036854775808, \"9007199254740993\", 017 }\n"
-	"    active = off notify = \"noc@example.net\" threshold-notification = true\n"
+	"    active = off notify = \"noc@example.net\" threshold-notification = true owner = 29682885\n"
 	"  }\n"
 	"}\n"
 	"handler \"p\" {\n"
@@ -60,7 +60,7 @@ static const char everything[] =
 	"  backlog-after = \"1s\" certificate-before = \"1m\" environment = { \"A=b\" } timeout = \"10ms\"\n"
 	"  retry = { \"10ms\" } runner = \"other\" log-output = \"none\" }\n"
 	"autotask { username = \"u@example.net\" secret = \"file:/s\" integration-code = \"credential:c\"\n"
-	"  zone-information = \"https://x/v1.0/zoneInformation\" ca-file = \"/etc/ssl/ours.pem\" }\n";
+	"  zone-information = \"https://x/v1.0/zoneInformation\" ca-file = \"/etc/ssl/ours.pem\" sequence-gaps = true }\n";
 
 static char home[PATH_MAX - 64];
 

@@ -131,6 +131,7 @@ static void sections_have_defaults_too(void **state)
 	assert_int_equal(w->subscribe->exclude_resources.count, 0);
 	assert_true(w->subscribe->active);
 	assert_false(w->subscribe->threshold_notification);
+	assert_int_equal(w->subscribe->owner, 0);
 	assert_null(w->subscribe->notify);
 	assert_null(conf_webhook_find(c, "Tickets"));
 	assert_null(conf_handler_find(c, "tickets"));
@@ -186,6 +187,7 @@ static void check_webhook(const struct conf_webhook *w)
 	assert_false(s->active);
 	assert_string_equal(s->notify, "noc@example.net");
 	assert_true(s->threshold_notification);
+	assert_int_equal(s->owner, 29682885);
 }
 
 static void check_handler(const struct conf_handler *h)
@@ -242,6 +244,7 @@ static void every_setting_arrives(void **state)
 	assert_string_equal(c->autotask->integration_code, "credential:c");
 	assert_string_equal(c->autotask->zone_information, "https://x/v1.0/zoneInformation");
 	assert_string_equal(c->autotask->ca_file, "/etc/ssl/ours.pem");
+	assert_true(c->autotask->sequence_gaps);
 	conf_free(c);
 }
 
@@ -516,10 +519,10 @@ static void settings_are_listed(void **state)
 	} rows[] = {
 		{ "", "listen", "log-level", 24 },
 		{ "webhook", "path", "expect-every", 5 },
-		{ "subscribe", "entity", "threshold-notification", 10 },
+		{ "subscribe", "entity", "owner", 11 },
 		{ "handler", "webhooks", "log-output", 14 },
 		{ "alert", "command", "log-output", 10 },
-		{ "autotask", "username", "ca-file", 5 },
+		{ "autotask", "username", "sequence-gaps", 6 },
 	};
 
 	(void)state;

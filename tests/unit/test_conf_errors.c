@@ -398,6 +398,7 @@ static void texts_of_each_kind(void **state)
 		{ "autotask {\nzone-information = \"https://[::1/\" }", 2, "is not a URL like" },
 		{ "autotask {\nzone-information = \"https://x:0/\" }", 2, "is not a URL like" },
 		{ "autotask {\nca-file = \"ours.pem\" }", 2, "must be an absolute path" },
+		{ "autotask {\nsequence-gaps = often }", 2, "'often' is neither true nor false" },
 		{ "handler \"x\" {\ncommand = { } }", 2, "the list has 0 items" },
 		{ "handler \"x\" {\ncommand = { \"page\", \"/x\" } }", 2, "item 1: is the program and must be an absolute path" },
 		{ "handler \"x\" {\nwebhooks = { } }", 2, "the list has 0 items" },

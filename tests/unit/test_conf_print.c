@@ -47,6 +47,7 @@ static void same_subscribe(const struct conf_subscribe *a, const struct conf_sub
 	same_text(a->notify, b->notify);
 	assert_int_equal(a->active, b->active);
 	assert_int_equal(a->threshold_notification, b->threshold_notification);
+	assert_int_equal(a->owner, b->owner);
 }
 
 static void same_webhook(const struct conf_webhook *a, const struct conf_webhook *b)
@@ -151,6 +152,7 @@ static void same_conf(const struct conf *a, const struct conf *b)
 	same_text(a->autotask->integration_code, b->autotask->integration_code);
 	same_text(a->autotask->zone_information, b->autotask->zone_information);
 	same_text(a->autotask->ca_file, b->autotask->ca_file);
+	assert_int_equal(a->autotask->sequence_gaps, b->autotask->sequence_gaps);
 }
 
 /* ---- printing ---- */

@@ -1,6 +1,7 @@
 /* test_file.c - reading whole, replacing atomically, making directories. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -211,6 +212,36 @@ static void nobody_sees_half_of_it(void **state)
 	assert_true(w.looks > 0);
 }
 
+static void rights_are_another_files(void **state)
+{
+	const bool root = geteuid() == 0;
+	struct stat like, st;
+
+	(void)state;
+	write_file(at("like"), 1);
+	assert_int_equal(chmod(at("like"), 0640), 0);
+	if (root)
+		assert_int_equal(chown(at("like"), 12, 345), 0);
+	assert_int_equal(stat(at("like"), &like), 0);
+	/* A new file, one that had other rights, and itself. */
+	write_file(at("other"), 1);
+	for (const char *const *name = (const char *const[]){ "new", "other", "like", NULL }; *name; name++) {
+		char path[PATH_MAX];
+
+		(void)snprintf(path, sizeof(path), "%s", at(*name));
+		assert_int_equal(file_replace_like(path, at("like"), "x", 1), 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode, like.st_mode);
+		assert_int_equal(st.st_uid, like.st_uid);
+		assert_int_equal(st.st_gid, like.st_gid);
+		assert_int_equal(st.st_size, 1);
+		assert_int_equal(unlink(path), 0);
+		if (strcmp(*name, "like") != 0)
+			continue;
+		assert_int_equal(file_replace_like(path, path, "x", 1), -ENOENT);
+	}
+}
+
 static void directories_are_made(void **state)
 {
 	struct error err = { "" };
@@ -274,6 +305,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(leftovers_and_links, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(a_failure_leaves_the_old, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(nobody_sees_half_of_it, make_home, remove_home),
+		cmocka_unit_test_setup_teardown(rights_are_another_files, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(directories_are_made, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(directories_that_cannot_be, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(space_is_what_the_system_says, make_home, remove_home),

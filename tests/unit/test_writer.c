@@ -129,9 +129,39 @@ static void limit_is_exact(void **state)
 	}
 }
 
+/* Names of any bytes, and values taken over from another text: texts anew, numbers with all their digits. */
+static void names_and_values_of_others(void **state)
+{
+	static const char from[] = "[\"R\\u00e9my \\u0026 \\/\",1.50,9007199254740993,null,true,{\"a\": [1]}]";
+	AUTO(writer) struct writer w = WRITER_INIT(1000);
+	AUTO(free) char *text = NULL;
+	struct json_cursor c = { .at = NULL };
+	struct json_value root, v;
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(json_read(from, strlen(from), 8, &root, NULL), 0);
+	writer_object(&w, NULL);
+	writer_name(&w, "a \"b\"\n");
+	writer_int(&w, NULL, 1);
+	while (json_next_element(&root, &c, &v)) {
+		writer_name(&w, "x");
+		writer_value(&w, NULL, &v);
+	}
+	writer_name(&w, "o");
+	writer_object(&w, NULL);
+	writer_int(&w, "i", 2);
+	writer_end(&w);
+	writer_end(&w);
+	assert_int_equal(writer_take(&w, &text, &len), 0);
+	assert_string_equal(text, "{\"a \\\"b\\\"\\n\":1,\"x\":\"R\xc3\xa9my & /\",\"x\":1.50,\"x\":9007199254740993,\"x\":null,\"x\":true,"
+			    "\"x\":{\"a\": [1]},\"o\":{\"i\":2}}\n");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_and_values_of_others),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(values_and_brackets),
 		cmocka_unit_test(errors_stick),

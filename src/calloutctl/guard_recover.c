@@ -1,0 +1,101 @@
+/* guard_recover.c - what was lost: the error log's new rows, and records modified while a webhook was off. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "guard.h"
+
+#define CLOCKS_DIFFER_MS (5 * 60 * 1000)
+
+static void count_failures(struct guard *g, const struct error_log *log)
+{
+	for (size_t i = 0; i < log->count; i++) {
+		const struct error_row *row = &log->rows[i];
+
+		if (row->sequence > 0)
+			guard_failed(guard_of(g, &g->conf->webhooks[row->webhook]), row->sequence, row->created_ms);
+	}
+}
+
+static void tell_rows(struct guard *g, const struct recovery_counts *c)
+{
+	if (g->dry_run && c->rows)
+		finding(&g->findings, NULL, FINDING_INFO, "%zu rows of Autotask's error log would be recovered", c->rows);
+	if (c->stored)
+		finding(&g->findings, NULL, FINDING_INFO, "%zu events were recovered from Autotask's error log", c->stored);
+	if (c->cut)
+		finding(&g->findings, NULL, FINDING_INFO, "%zu payloads were incomplete in Autotask's error log; their records were fetched as "
+			"they are now: %zu, and %zu are deleted", c->cut, c->fetched + c->known, c->gone);
+	if (c->nobodys)
+		finding(&g->findings, NULL, FINDING_INFO, "%zu new rows in Autotask's error log are of webhooks that are not in this "
+			"configuration", c->nobodys);
+}
+
+static enum exit_status recover_log(struct guard *g, struct error *err)
+{
+	AUTO(error_log) struct error_log log = ERROR_LOG_INIT;
+	struct recovery *r = &g->recovery;
+	enum exit_status status = recovery_read(r, g->full ? 0 : g->state.log_row, 0, &log, err);
+
+	if (status == CTL_OK)
+		status = recovery_rows(r, &log, err);
+	if (status != CTL_OK)
+		return status;
+	count_failures(g, &log);
+	if (log.highest_id > g->state.log_row)
+		g->state.log_row = log.highest_id;
+	tell_rows(g, &r->counts);
+	return guard_save(g, err);
+}
+
+static void tell_records(struct guard *g, const struct conf_webhook *w, const struct recovery_counts *before)
+{
+	const struct recovery_counts *c = &g->recovery.counts;
+	size_t fetched = c->fetched - before->fetched;
+	size_t missing = c->records - before->records - (c->received - before->received);
+
+	if (g->dry_run && missing)
+		finding(&g->findings, w, FINDING_INFO, "%zu records were modified while it was off, and would be handed over as updates", missing);
+	else if (fetched)
+		finding(&g->findings, w, FINDING_INFO, "%zu records were modified while it was off: handed over as updates; what was deleted "
+			"then cannot be found", fetched);
+}
+
+static enum exit_status recover_off(struct guard *g, const struct conf_webhook *w, struct error *err)
+{
+	struct recovery_counts before = g->recovery.counts;
+	struct guard_webhook *known = guard_of(g, w);
+	enum exit_status status = recovery_records(&g->recovery, w, known->off_since_ms - CLOCKS_DIFFER_MS, err);
+
+	if (status != CTL_OK)
+		return status;
+	tell_records(g, w, &before);
+	/* While it stays off, the next look goes on from here. */
+	known = guard_of(g, w);
+	known->off_since_ms = g->seen[guard_index(g, w)].active ? 0 : g->started_ms;
+	return guard_save(g, err);
+}
+
+static enum exit_status recover_webhook(struct guard *g, const struct conf_webhook *w, struct error *err)
+{
+	size_t i = guard_index(g, w);
+	int64_t since_ms;
+
+	if (!w->subscribe || !w->subscribe->active || !g->seen[i].known)
+		return CTL_OK;
+	since_ms = guard_of(g, w)->off_since_ms;
+	if (since_ms)
+		return recover_off(g, w, err);
+	if (g->seen[i].was_off)
+		finding(&g->findings, w, FINDING_WARNING, "since when it was off is not known; what was changed meanwhile fetches: "
+			"calloutctl recover --webhook %s --refetch --since WHEN", w->title);
+	return CTL_OK;
+}
+
+enum exit_status guard_recover(struct guard *g, struct error *err)
+{
+	enum exit_status status = recover_log(g, err);
+
+	for (size_t i = 0; status == CTL_OK && i < g->conf->webhook_count; i++)
+		status = recover_webhook(g, &g->conf->webhooks[i], err);
+	return status;
+}
