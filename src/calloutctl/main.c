@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "private.h"
 
+#define HELP_COLUMNS 80
 #define INPUT_MAX (64UL * 1024 * 1024)
 
 /* One row per option: its name, what it takes ("" nothing), and a line for --help. */
@@ -42,7 +43,7 @@ static const struct {
 	[OPT_VIA] = { "via", "URL", "to this address, the webhook's path appended" },
 	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
-	[OPT_TEST] = { "test", "KIND", "which alert: failed, quarantined, deactivated, silent, backlog, ..." },
+	[OPT_TEST] = { "test", "KIND", "which alert" },
 	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
 	[OPT_UDF] = { "udf", "", "user-defined fields" },
 	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
@@ -188,10 +189,27 @@ static void print_help(void)
 	     "'calloutctl COMMAND --help' tells more.");
 }
 
+/* No line wider than a terminal; line ends in the text stay. */
+static void print_folded(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n"), end = len;
+
+		if (len > HELP_COLUMNS)
+			for (end = HELP_COLUMNS; end && text[end] != ' '; end--)
+				;
+		if (!end)
+			end = len;
+		printf("%.*s\n", (int)end, text);
+		text += end + (text[end] != '\0');
+	}
+}
+
 static void print_command_help(const struct command *c)
 {
 	print_usage(stdout, c);
-	printf("\n%c%s.\n%s", c->summary[0] - 'a' + 'A', c->summary + 1, c->more);
+	printf("\n%c%s.\n", c->summary[0] - 'a' + 'A', c->summary + 1);
+	print_folded(c->more);
 	if (c->options)
 		puts("\nOptions:");
 	for (int i = 0; i < OPT_COUNT_; i++)

@@ -102,9 +102,11 @@ static void print_store(const struct json_value *root)
 	if (member_true(&s, "broken"))
 		printf("Store          not available\n");
 	else
-		printf("Store          %s and %s of log, newest event %" PRId64 ", %" PRId64 " jobs wait; %s free on disk%s\n",
-		       file, wal, member_number(&s, "newest_event"), member_number(&s, "queued"), space,
+		printf("Store          %s and %s of log, newest event %" PRId64 "; %s free on disk%s\n",
+		       file, wal, member_number(&s, "newest_event"), space,
 		       member_true(&s, "full") ? ", which is too little" : "");
+	if (member_number(&s, "queued"))
+		printf("               %" PRId64 " writes wait\n", member_number(&s, "queued"));
 	if (*sentence)
 		printf("               %s\n", sentence);
 }

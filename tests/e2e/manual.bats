@@ -61,7 +61,7 @@ every_help() {
 	every_help >"$T/help"
 	[ "$(grep -c '^usage: ' "$T/help")" -gt 25 ]
 	run awk 'length > 80' "$T/help"
-	[ -z "$output" ]
+	[ -z "$output" ] || { echo "$output"; return 1; }
 }
 
 @test "a wrong option shows how its command is used" {
