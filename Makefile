@@ -42,7 +42,7 @@ OWN  += -Werror
 endif
 
 PROGRAMS := calloutd calloutd-runner calloutctl
-ROOMS    := base callout store intake dispatch runner admin autotask
+ROOMS    := base callout store alert intake dispatch runner admin autotask
 SOURCES  := $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c))
 OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libcalloutd.a

@@ -39,6 +39,7 @@ static void print_finding(void *arg, bool serious, const char *text)
 static int check(const char *path)
 {
 	AUTO(site) struct site *site = NULL;
+	const struct conf *c;
 	struct conf *conf = NULL;
 	struct error err = { "" };
 	unsigned serious;
@@ -55,14 +56,15 @@ static int check(const char *path)
 	}
 	if (serious)
 		return EXIT_CONFIG;
-	printf("%s: good: %zu webhooks, %zu handlers\n", path, site_conf(site)->webhook_count,
-	       site_conf(site)->handler_count);
+	c = site_conf(site);
+	printf("%s: good: %zu webhook%s, %zu handler%s\n", path, c->webhook_count, c->webhook_count == 1 ? "" : "s",
+	       c->handler_count, c->handler_count == 1 ? "" : "s");
 	return EXIT_OK;
 }
 
 static int list_settings(void)
 {
-	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "autotask" };
+	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "alert", "autotask" };
 
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
 		for (const char *const *s = conf_settings(sections[i]); s && *s; s++)

@@ -109,6 +109,23 @@ static void goes_on(struct errand *e)
 	}
 }
 
+/* Given up, and that is durable. */
+static void tell_dead(const struct errand *e, const struct item *it)
+{
+	const char *handler = e->lane->state.name;
+
+	if (!it->settle.attempt) {
+		alerts_raise(e->lane->d->alerts, ALERT_FAILED, handler,
+			     "event %" PRId64 " (%s) is a dead letter of handler %s, which never ran for it: its content had been removed by then; calloutctl show %" PRId64 " tells more",
+			     e->event, e->record, handler, e->event);
+		return;
+	}
+	alerts_raise(e->lane->d->alerts, ALERT_FAILED, handler,
+		     "event %" PRId64 " (%s) is a dead letter: handler %s failed for it %u times, the last ended as %s (%d); calloutctl show %" PRId64 " tells more, calloutctl retry %" PRId64 " runs it again",
+		     e->event, e->record, handler, it->settle.attempts, attempt_result_name(it->attempt.result),
+		     it->attempt.status, e->event, e->event);
+}
+
 /* What the store says of the run's records. */
 static void take_word(struct settling *t)
 {
@@ -118,6 +135,8 @@ static void take_word(struct settling *t)
 	for (const struct errand *m = t->errand; m; m = m->also, i++) {
 		if (!t->items[i].gone)
 			lane_behind(l, m->record, m->hash, t->items[i].behind);
+		if (!t->items[i].gone && t->items[i].settle.state == DELIVERY_FAILED)
+			tell_dead(m, &t->items[i]);
 		if (t->items[i].settle.state == DELIVERY_PARKED)
 			l->due_stale = true;
 	}

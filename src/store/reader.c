@@ -57,6 +57,7 @@ static const char *const questions[RD_COUNT_] = {
 		" WHERE p.blocked = 0 AND p.due_ms = 9223372036854775807 ORDER BY h.name, p.event LIMIT ?",
 	[RD_HANDLED_NEWER] = HANDLED_NEWER,
 	[RD_REGISTRATIONS] = "SELECT webhook, guid, id FROM registration ORDER BY webhook",
+	[RD_ALERTS] = "SELECT kind, level, object, since_ms, last_ms, count, window_ms, told, text FROM alert",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"
 		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",

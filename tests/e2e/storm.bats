@@ -132,12 +132,18 @@ held() { [ "$(ctl status --json | jq -c '[.held_records[] | [.handler, .record, 
 		printf '{"Action":"Update","EntityType":"Ticket","Id":1,"SequenceNumber":%s}' \$((CALLOUT_SEQUENCE + 1)) >"$T/next"
 		$BUILD/calloutctl --config "$T/calloutd.conf" send "$T/next" --webhook tickets
 	EOF
+	handler alert <<-EOF
+		#!/bin/sh
+		cat >>"$T/out/alert"
+	EOF
 	conf_usual 'loop-limit = "5/10m"'
+	printf 'alert {\n    command = { "%s" }\n}\n' "$T/handlers/alert" >>"$T/calloutd.conf"
 	start_daemon
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 15 held '[["record","Ticket/1",6]]'
 	logged 'handler record: Ticket/1 is held from event 6 on, since more than 5 events of it came in 10m'
 	logged 'reason=loop'
+	poll 10 grep -q '"kind":"loop","object":"record".*Ticket/1 is held for handler record' "$T/out/alert"
 	[ "$(post "$(body 2)")" = 200 ]
 	poll 5 lines 6
 	[ "$(tail -1 "$T/out/log")" = '7 2' ]
