@@ -251,7 +251,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 	sed -i "s|$T/installed/alert-mail.sh|$T/handlers/tell|" "$T/calloutd.conf"
 	ctl reload
 	ctl alert --test failed
-	diff <(man_block calloutd-handler.7 1 | jq -S 'map_values(type)') <(jq -S 'map_values(type)' "$T/got")
+	diff <(man_block calloutd-handler.7 2 | jq -S 'map_values(type)') <(jq -S 'map_values(type)' "$T/got")
 }
 
 @test "calloutd(8), calloutd-runner(8): the options are those of --help" {
@@ -286,7 +286,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 
 @test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
 	far_side
-	man_block calloutd-handler.7 2 | handler forward
+	man_block calloutd-handler.7 3 | handler forward
 	{ conf_top; conf_webhook; conf_handler forward "environment = { \"TARGET_URL=http://127.0.0.1:$FAR/\" }"; } >"$T/calloutd.conf"
 	start_daemon
 	[ "$(post "$(body 1 Update)")" = 200 ]
