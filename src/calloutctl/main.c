@@ -40,7 +40,7 @@ static const struct {
 	[OPT_FAILED] = { "failed", "", "dead letters only" },
 	[OPT_YES] = { "yes", "", "do not ask" },
 	[OPT_FOR] = { "for", "TIME", "so long: 30m, 2h, 1d; default: until released" },
-	[OPT_RECORD] = { "record", "RECORD", "a record that loop-limit holds, like Ticket/351181; or all" },
+	[OPT_RECORD] = { "record", "RECORD", "a record held by loop-limit (Ticket/351181), or all" },
 	[OPT_VIA] = { "via", "URL", "to this address, the webhook's path appended" },
 	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
