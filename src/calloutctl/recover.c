@@ -76,8 +76,9 @@ static void print_records(const struct recovery *r, bool queried)
 	if (queried) {
 		printf("Records modified since: %zu", c->records);
 		part("; ", c->received, "received already");
-	} else if (c->fetched || c->known || c->gone) {
+	} else if (c->fetched || c->known || c->gone || c->received) {
 		printf("Records of cut payloads");
+		part("; ", c->received, "received already");
 	} else {
 		return;
 	}
@@ -102,7 +103,7 @@ static enum exit_status tell(const struct recovery *r, bool queried)
 		print_records(r, queried);
 	}
 	if (c->refused)
-		return complain(CTL_NO, "%zu events were refused by calloutd, as said above", c->refused);
+		return complain(CTL_NO, "%zu events were not handed over, as said above", c->refused);
 	if (c->cut && !r->refetch)
 		return complain(CTL_NO, "%zu payloads are incomplete in Autotask's log: recover --refetch asks for their records as they "
 				"are now", c->cut);

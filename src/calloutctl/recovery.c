@@ -179,6 +179,34 @@ static void count(struct recovery *r, const struct handover *h, enum handed hand
 	say(r, h->webhook->title, "%s", err->text);
 }
 
+/* ---- payloads that were cut ---- */
+
+/* The whole callout of a cut payload may have been received: Autotask missed our answer. */
+struct whole {
+	int64_t sequence;
+	bool received;
+};
+
+static int on_same_record(void *arg, const struct json_value *event)
+{
+	struct whole *w = arg;
+
+	w->received = member_number(event, "sequence") == w->sequence;
+	return w->received;
+}
+
+static enum exit_status ask_received(struct recovery *r, const struct handover *h, bool *ret, struct error *err)
+{
+	const struct received_question q = { .webhook = h->webhook->title, .kind = "event", .entity = h->entity, .id = h->id };
+	struct whole w = { .sequence = h->sequence };
+	enum exit_status status = CTL_OK;
+
+	if (h->id && h->sequence && h->entity)
+		status = received_each(r->ctl, &q, on_same_record, &w, err);
+	*ret = w.received;
+	return status;
+}
+
 /* The record of a cut payload, where it is known. */
 static enum exit_status fetch_cut(struct recovery *r, const struct handover *h, struct error *err)
 {
@@ -191,45 +219,79 @@ static enum exit_status fetch_cut(struct recovery *r, const struct handover *h, 
 	return recovery_record(r, remote, h->webhook, h->id, err);
 }
 
-static enum exit_status recover_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
-				    struct buf *payload, struct error *err)
+/* ---- a row ---- */
+
+static enum exit_status read_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
+				 struct buf *payload, struct handover *ret, struct error *err)
 {
 	const struct conf_webhook *w = &r->conf->webhooks[row->webhook];
 	const struct kind *kind = kind_find(w->subscribe->entity);
-	struct handover h = { .webhook = w, .source = "recovered", .entity = kind ? kind->entity : NULL, .sequence = row->sequence };
-	enum exit_status status;
-	enum handed handed;
 
+	*ret = (struct handover){ .webhook = w, .source = "recovered", .entity = kind ? kind->entity : NULL, .sequence = row->sequence };
 	if (error_log_payload(log, row, payload, err) < 0)
 		return CTL_NO;
-	h.body = payload->data;
-	h.len = payload->len;
+	ret->body = payload->data;
+	ret->len = payload->len;
 	if (row->cut)
-		read_cut(payload, &h);
-	status = hand_over(r->ctl, &h, &handed, err);
+		read_cut(payload, ret);
+	return CTL_OK;
+}
+
+/* *ret_later: its record is still to be fetched. */
+static enum exit_status recover_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
+				    struct buf *payload, bool *ret_later, struct error *err)
+{
+	struct handover h;
+	enum exit_status status = read_row(r, log, row, payload, &h, err);
+	enum handed handed = HANDED_DUPLICATE;
+	bool received = false;
+
+	if (status == CTL_OK && row->cut)
+		status = ask_received(r, &h, &received, err);
+	if (status == CTL_OK && !received)
+		status = hand_over(r->ctl, &h, &handed, err);
 	if (status != CTL_OK)
 		return status;
 	count(r, &h, handed, err);
-	if (row->cut && r->refetch)
+	r->counts.cut -= received;
+	*ret_later = row->cut && !received && r->refetch;
+	if (!*ret_later && r->delete && handed != HANDED_REFUSED)
+		return delete_row(r, row, err);
+	return CTL_OK;
+}
+
+static enum exit_status recover_cut(struct recovery *r, const struct error_log *log, const struct error_row *row,
+				    struct buf *payload, struct error *err)
+{
+	size_t refused = r->counts.refused;
+	struct handover h;
+	enum exit_status status = read_row(r, log, row, payload, &h, err);
+
+	if (status == CTL_OK)
 		status = fetch_cut(r, &h, err);
-	if (status == CTL_OK && r->delete && handed != HANDED_REFUSED)
+	if (status == CTL_OK && r->delete && r->counts.refused == refused)
 		status = delete_row(r, row, err);
 	return status;
 }
 
+/* Records are fetched when all rows are handed over: whatever becomes of one, no row waits for it. */
 enum exit_status recovery_rows(struct recovery *r, const struct error_log *log, struct error *err)
 {
 	struct progress progress = { .what = "recovering", .total = log->count, .on = r->progress };
 	AUTO(buf) struct buf payload = BUF_INIT(ERROR_LOG_PAYLOAD_MAX);
+	AUTO(free) bool *later = need(calloc(log->count + 1, sizeof(*later)));
 	enum exit_status status = CTL_OK;
 
 	for (size_t i = 0; status == CTL_OK && i < log->count; i++) {
 		r->counts.cut += log->rows[i].cut;
 		if (!r->dry_run)
-			status = recover_row(r, log, &log->rows[i], &payload, err);
+			status = recover_row(r, log, &log->rows[i], &payload, &later[i], err);
 		progress.done++;
 		progress_show(&progress);
 	}
+	for (size_t i = 0; status == CTL_OK && i < log->count; i++)
+		if (later[i])
+			status = recover_cut(r, log, &log->rows[i], &payload, err);
 	progress_end(&progress);
 	return status;
 }

@@ -63,7 +63,10 @@ const struct remote_webhook *recovery_remote(const struct recovery *r, const str
 /* The rows above this id, logged at or since this moment (0: all), sorted. error_log_free() it. */
 enum exit_status recovery_read(struct recovery *r, int64_t after_id, int64_t since_ms, struct error_log *ret,
 			       struct error *err);
-/* Hand them over. A row that the daemon refuses for good is counted and passed over; whatever else fails ends it. */
+/*
+ * Hand them over, then fetch the records of those that were cut. A row that the daemon refuses for good, and a record
+ * that Autotask refuses, is counted and passed over; whatever else fails ends it.
+ */
 enum exit_status recovery_rows(struct recovery *r, const struct error_log *log, struct error *err);
 
 /*
@@ -72,7 +75,10 @@ enum exit_status recovery_rows(struct recovery *r, const struct error_log *log, 
  */
 enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, struct error *err);
 
-/* One record as it is now; *ret_id is the daemon's event. CTL_OK and counts.gone if it is deleted. */
+/*
+ * One record as it is now, unless a callout of that modification or a later one was received. CTL_OK and counts.gone if
+ * it is deleted, counts.refused if Autotask does not give it out.
+ */
 enum exit_status recovery_record(struct recovery *r, const struct remote_webhook *remote, const struct conf_webhook *w,
 				 int64_t id, struct error *err);
 
@@ -104,6 +110,8 @@ struct received_question {
 	const char *webhook, *kind;
 	int64_t since_ms;       /* 0: without limit */
 	int64_t after;
+	const char *entity;     /* of one record: with its id; NULL: of all */
+	int64_t id;
 };
 enum exit_status received_each(struct ctl *ctl, const struct received_question *q,
 			       int (*fn)(void *arg, const struct json_value *event), void *arg, struct error *err);

@@ -57,41 +57,23 @@ static enum exit_status give(struct recovery *r, const struct conf_webhook *w, c
 	return CTL_OK;
 }
 
-enum exit_status recovery_record(struct recovery *r, const struct remote_webhook *remote, const struct conf_webhook *w,
-				 int64_t id, struct error *err)
-{
-	struct rest_answer keep = REST_ANSWER_INIT;
-	AUTO(buf) struct buf body = BUF_INIT(REFETCH_BODY_MAX);
-	enum exit_status status = CTL_OK;
-	struct json_value item;
-	char path[128];
-	int n;
-
-	(void)snprintf(path, sizeof(path), "%s/%" PRId64, remote->kind->records, id);
-	n = rest_item(r->rest, path, &keep, &item, err);
-	if (n == -ENOENT)
-		r->counts.gone++;
-	else if (n < 0)
-		status = rest_status(n);
-	else if (refetch_body(remote->kind, w->subscribe, remote->guid, &item, &body, err) < 0)
-		status = CTL_NO;
-	else
-		status = give(r, w, body.data, body.len, err);
-	rest_answer_free(&keep);
-	return status;
-}
-
 /* ---- what was received ---- */
 
 /* EventTime is Autotask's; the arrival stands in where a callout had none. */
+static void note_received(struct moments *m, const struct json_value *e)
+{
+	int64_t ms = member_ms(e, "time");
+
+	need_room(moments_put(m, member_number(e, "id"), ms ? ms : member_ms(e, "received")));
+}
+
 static int on_received(void *arg, const struct json_value *e)
 {
 	struct fetching *f = arg;
-	int64_t ms = member_ms(e, "time");
 
 	f->last_event = member_number(e, "event");
 	if (member_is(e, "entity", f->remote->kind->entity))
-		need_room(moments_put(&f->received, member_number(e, "id"), ms ? ms : member_ms(e, "received")));
+		note_received(&f->received, e);
 	return 0;
 }
 
@@ -101,6 +83,64 @@ static enum exit_status read_received(struct fetching *f, int64_t since_ms, stru
 					     .after = f->last_event };
 
 	return received_each(f->r->ctl, &q, on_received, f, err);
+}
+
+/* ---- one record by itself ---- */
+
+/* What was made of a record as it is now the daemon recognises when it is given again. */
+static int on_callout(void *arg, const struct json_value *e)
+{
+	if (!member_is(e, "source", "refetched"))
+		note_received(arg, e);
+	return 0;
+}
+
+static enum exit_status give_unless_received(struct recovery *r, const struct remote_webhook *remote,
+					     const struct conf_webhook *w, const struct json_value *record, struct error *err)
+{
+	struct received_question q = { .webhook = w->title, .kind = "event", .entity = remote->kind->entity };
+	AUTO(buf) struct buf body = BUF_INIT(REFETCH_BODY_MAX);
+	struct moments received = { .slots = NULL };
+	enum exit_status status;
+	int64_t modified_ms;
+	bool covered;
+
+	if (refetch_read(remote->kind, record, &q.id, &modified_ms, err) < 0 ||
+	    refetch_body(remote->kind, w->subscribe, remote->guid, record, &body, err) < 0)
+		return CTL_NO;
+	status = received_each(r->ctl, &q, on_callout, &received, err);
+	covered = moments_cover(&received, q.id, modified_ms);
+	moments_free(&received);
+	if (status != CTL_OK)
+		return status;
+	if (!covered)
+		return give(r, w, body.data, body.len, err);
+	r->counts.received++;
+	return CTL_OK;
+}
+
+enum exit_status recovery_record(struct recovery *r, const struct remote_webhook *remote, const struct conf_webhook *w,
+				 int64_t id, struct error *err)
+{
+	struct rest_answer keep = REST_ANSWER_INIT;
+	enum exit_status status = CTL_OK;
+	struct json_value item;
+	char path[128];
+	int n;
+
+	(void)snprintf(path, sizeof(path), "%s/%" PRId64, remote->kind->records, id);
+	n = rest_item(r->rest, path, &keep, &item, err);
+	if (n == -ENOENT) {
+		r->counts.gone++;
+	} else if (n < 0 && rest_status(n) == CTL_NO) {
+		/* It will be no other next time, and others must not wait for it. */
+		r->counts.refused++;
+		r->say(r->arg, w->title, err->text);
+	} else {
+		status = n < 0 ? rest_status(n) : give_unless_received(r, remote, w, &item, err);
+	}
+	rest_answer_free(&keep);
+	return status;
 }
 
 /* ---- all records of a webhook ---- */
