@@ -117,7 +117,6 @@ static void begin_look(struct guard *g)
 {
 	findings_free(&g->findings);
 	memset(g->seen, 0, sizeof(g->seen));
-	g->full = false;
 	g->notice_ms = 0;
 	g->started_ms = clock_now_ms();
 	g->recovery = (struct recovery){ .ctl = g->ctl, .conf = g->conf, .dry_run = g->dry_run, .refetch = true,
@@ -220,6 +219,7 @@ static enum exit_status look_once(struct guard *g, int64_t at_most_ms, int64_t *
 	status = read_state(g);
 	if (status != CTL_OK)
 		return status;
+	guard_state_correct(&g->state, clock_now_ms());
 	*ret_wait_ms = guard_wait_ms(&g->state, at_most_ms, clock_now_ms());
 	return *ret_wait_ms ? CTL_OK : look(g);
 }

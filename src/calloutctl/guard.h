@@ -37,6 +37,11 @@ struct guard_state {
 
 /* No file is an empty state. 0, or -errno with a sentence, and *ret is empty. */
 int guard_state_read(const char *path, struct guard_state *ret, struct error *err);
+/*
+ * Moments that are still to come are of a clock that was wrong. When a webhook was seen last is a day ago then:
+ * rather too much is looked at than too little.
+ */
+void guard_state_correct(struct guard_state *s, int64_t now_ms);
 /* All or nothing, and durable. For root, the file belongs to whom the directory belongs. */
 int guard_state_write(const char *path, const struct guard_state *s, struct error *err);
 void guard_state_free(struct guard_state *s);
@@ -47,7 +52,8 @@ struct guard_webhook *guard_state_webhook(struct guard_state *s, const char *tit
 /* How long to wait until at_most_ms have gone by since the last look; a clock that was set back is no reason to wait longer. */
 int64_t guard_wait_ms(const struct guard_state *s, int64_t at_most_ms, int64_t now_ms);
 
-unsigned guard_reactivations(const struct guard_webhook *w, int64_t now_ms);    /* of the last day */
+/* Of the last day; also of the next, for a clock that was set back makes no more of them. */
+unsigned guard_reactivations(const struct guard_webhook *w, int64_t now_ms);
 /* To be written before the call is made. */
 void guard_reactivated(struct guard_webhook *w, int64_t now_ms);
 
@@ -124,7 +130,6 @@ struct guard {
 	int64_t started_ms;
 	int64_t notice_ms;      /* when the newest unverified notice of deactivation came; 0: none since the last look */
 	bool able;              /* the daemon can store callouts */
-	bool full;              /* the error log is read from its first row */
 	struct {
 		int64_t notice;         /* the newest unverified notice of deactivation; 0: none */
 		bool noticed;           /* any notice */

@@ -34,7 +34,7 @@ static enum exit_status recover_log(struct guard *g, struct error *err)
 {
 	AUTO(error_log) struct error_log log = ERROR_LOG_INIT;
 	struct recovery *r = &g->recovery;
-	enum exit_status status = recovery_read(r, g->full ? 0 : g->state.log_row, 0, &log, err);
+	enum exit_status status = recovery_read(r, g->state.log_row, 0, &log, err);
 
 	if (status == CTL_OK)
 		status = recovery_rows(r, &log, err);

@@ -174,6 +174,26 @@ int guard_state_write(const char *path, const struct guard_state *s, struct erro
 
 /* ---- the rules ---- */
 
+static void day_ago_if_to_come(int64_t *ms, int64_t now_ms)
+{
+	if (*ms > now_ms)
+		*ms = now_ms - GUARD_DAY_MS;
+}
+
+void guard_state_correct(struct guard_state *s, int64_t now_ms)
+{
+	if (s->started_ms > now_ms)
+		s->started_ms = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		struct guard_webhook *w = &s->webhooks[i];
+
+		day_ago_if_to_come(&w->active_ms, now_ms);
+		day_ago_if_to_come(&w->off_since_ms, now_ms);
+		if (w->on_ms > now_ms)
+			w->on_ms = 0;
+	}
+}
+
 int64_t guard_wait_ms(const struct guard_state *s, int64_t at_most_ms, int64_t now_ms)
 {
 	int64_t left = s->started_ms ? s->started_ms + at_most_ms - now_ms : 0;
@@ -186,7 +206,8 @@ unsigned guard_reactivations(const struct guard_webhook *w, int64_t now_ms)
 	unsigned n = 0;
 
 	for (size_t i = 0; i < GUARD_REACTIVATIONS; i++)
-		n += w->reactivated_ms[i] && w->reactivated_ms[i] > now_ms - GUARD_DAY_MS;
+		n += w->reactivated_ms[i] && w->reactivated_ms[i] > now_ms - GUARD_DAY_MS &&
+		     w->reactivated_ms[i] < now_ms + GUARD_DAY_MS;
 	return n;
 }
 

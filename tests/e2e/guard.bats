@@ -167,6 +167,31 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	[ "$output" = 'All is well: 1 webhook is active.' ]
 }
 
+@test "another store, another Autotask: what was remembered of the old one hides nothing" {
+	register_tickets
+	start_daemon
+	post "$(body 1)"
+	post "$(body 2)"
+	curl -sf -X POST -d 'a stranger' "$URL$OFF"
+	run -0 guard
+	found 'notice of deactivation \(event 3\)'
+	stop_daemon
+	rm -rf "$T/state"
+	ticket 7 7
+	poll 20 log_rows 1
+	start_daemon
+	curl -sf -X POST -d 'a stranger' "$URL$OFF"
+	# Of a sandbox, say: its rows had higher numbers, its webhook was another.
+	jq '.log_row = 999999 | .webhooks[0].guid = "x"' "$T/guard/guard.json" >"$T/guard.new"
+	cp "$T/guard.new" "$T/guard/guard.json"
+	control fail '{"shape":"garbage","times":1,"path":"WebhookEventErrorLogs"}'
+	run -3 guard
+	found 'notice of deactivation \(event 1\)'
+	run -0 guard
+	found '^info: 1 events were recovered'
+	[ "$(jq .log_row "$T/guard/guard.json")" = 1 ]
+}
+
 @test "off and on again between two looks: what changed meanwhile is fetched" {
 	id=$(register_tickets)
 	start_daemon
