@@ -267,15 +267,11 @@ enum exit_status cmd_guard(struct ctl *ctl)
 	if (!c->autotask)
 		return complain(CTL_NO, "%s has no section 'autotask' with username, secret and integration-code: see calloutd.conf(5)",
 				c->path);
-	if (!anything_to_guard(c)) {
-		puts("No webhook in the configuration has a section 'subscribe': there is nothing to guard.");
-		return CTL_OK;
-	}
 	g = need(calloc(1, sizeof(*g)));
 	g->ctl = ctl;
 	g->conf = c;
 	g->dry_run = ctl->option[OPT_DRY_RUN];
-	status = look_again_and_again(g, at_most_ms);
+	status = anything_to_guard(c) ? look_again_and_again(g, at_most_ms) : guard_tell_nothing(g);
 	findings_free(&g->findings);
 	guard_state_free(&g->state);
 	free(g);

@@ -163,5 +163,7 @@ bool guard_noticed_again(struct guard *g);
 int64_t guard_newest(struct guard *g, const struct conf_webhook *w);
 /* guard_tell.c: print the findings and post them to the daemon. */
 enum exit_status guard_tell(struct guard *g, enum exit_status status);
+/* No webhook is to be guarded: said, or an empty report, which is not posted. */
+enum exit_status guard_tell_nothing(struct guard *g);
 
 #endif

@@ -374,4 +374,6 @@ unserve() {
 	{ conf_top; conf_autotask; conf_webhook; } >"$T/calloutd.conf"
 	run -0 guard
 	found 'nothing to guard'
+	run -0 guard --json
+	jq -e '.ok and .findings == [] and .webhooks == []' <<<"$output"
 }
