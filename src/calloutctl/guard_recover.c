@@ -41,7 +41,7 @@ static enum exit_status recover_log(struct guard *g, struct error *err)
 	if (status != CTL_OK)
 		return status;
 	count_failures(g, &log);
-	if (log.highest_id > g->state.log_row)
+	if (log.highest_id > g->state.log_row && !r->counts.strangers)
 		g->state.log_row = log.highest_id;
 	tell_rows(g, &r->counts);
 	return guard_save(g, err);
@@ -95,7 +95,15 @@ enum exit_status guard_recover(struct guard *g, struct error *err)
 {
 	enum exit_status status = recover_log(g, err);
 
-	for (size_t i = 0; status == CTL_OK && i < g->conf->webhook_count; i++)
-		status = recover_webhook(g, &g->conf->webhooks[i], err);
+	for (size_t i = 0; status == CTL_OK && i < g->conf->webhook_count; i++) {
+		const struct conf_webhook *w = &g->conf->webhooks[i];
+
+		status = recover_webhook(g, w, err);
+		/* What is refused for one must not keep the others waiting; it is tried again at the next look. */
+		if (status == CTL_NO) {
+			finding(&g->findings, w, FINDING_ERROR, "%s", err->text);
+			status = CTL_OK;
+		}
+	}
 	return status;
 }

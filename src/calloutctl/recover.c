@@ -102,6 +102,8 @@ static enum exit_status tell(const struct recovery *r, bool queried)
 		print_log(r);
 		print_records(r, queried);
 	}
+	if (c->strangers)
+		return complain(CTL_NO, "%zu events are of webhooks that calloutd does not know, as said above", c->strangers);
 	if (c->refused)
 		return complain(CTL_NO, "%zu events were not handed over, as said above", c->refused);
 	if (c->cut && !r->refetch)

@@ -173,6 +173,7 @@ static void count(struct recovery *r, const struct handover *h, enum handed hand
 	case HANDED_STORED: r->counts.stored++; return;
 	case HANDED_DUPLICATE: r->counts.duplicates++; return;
 	case HANDED_QUARANTINED: r->counts.quarantined++; return;
+	case HANDED_UNKNOWN: r->counts.strangers++; return;
 	case HANDED_REFUSED: break;
 	}
 	r->counts.refused++;
@@ -237,15 +238,27 @@ static enum exit_status read_row(struct recovery *r, const struct error_log *log
 	return CTL_OK;
 }
 
+/* The configuration was changed, but not reloaded: the others' rows do not wait for that. */
+static void note_unknown(struct recovery *r, const struct error_row *row, const struct error *err)
+{
+	r->unknown[row->webhook] = true;
+	say(r, r->conf->webhooks[row->webhook].title, "%s; if the configuration is right: calloutctl reload, and run it again", err->text);
+}
+
 /* *ret_later: its record is still to be fetched. */
 static enum exit_status recover_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
 				    struct buf *payload, bool *ret_later, struct error *err)
 {
 	struct handover h;
-	enum exit_status status = read_row(r, log, row, payload, &h, err);
+	enum exit_status status;
 	enum handed handed = HANDED_DUPLICATE;
 	bool received = false;
 
+	if (r->unknown[row->webhook]) {
+		r->counts.strangers++;
+		return CTL_OK;
+	}
+	status = read_row(r, log, row, payload, &h, err);
 	if (status == CTL_OK && row->cut)
 		status = ask_received(r, &h, &received, err);
 	if (status == CTL_OK && !received)
@@ -253,6 +266,10 @@ static enum exit_status recover_row(struct recovery *r, const struct error_log *
 	if (status != CTL_OK)
 		return status;
 	count(r, &h, handed, err);
+	if (handed == HANDED_UNKNOWN) {
+		note_unknown(r, row, err);
+		return CTL_OK;
+	}
 	r->counts.cut -= received;
 	*ret_later = row->cut && !received && r->refetch;
 	if (!*ret_later && r->delete && handed != HANDED_REFUSED)

@@ -22,6 +22,7 @@ struct recovery_counts {
 	size_t rows;            /* of webhooks of ours, and --webhook */
 	size_t nobodys;         /* of others */
 	size_t stored, duplicates, quarantined, refused;
+	size_t strangers;       /* of webhooks that the running daemon does not know: not handed over, and not forgotten */
 	size_t cut;             /* of rows: payloads that are incomplete */
 	size_t deleted;         /* at Autotask */
 	/* records fetched anew */
@@ -46,6 +47,7 @@ struct recovery {
 	struct remote_webhooks remotes;
 	struct our_webhook *ours;               /* into remotes */
 	size_t our_count;
+	bool unknown[CONF_WEBHOOKS_MAX];        /* to the running daemon; by index of conf->webhooks */
 	struct recovery_counts counts;
 };
 
@@ -92,10 +94,10 @@ struct handover {
 	const void *body;
 	size_t len;
 };
-enum handed { HANDED_STORED, HANDED_DUPLICATE, HANDED_QUARANTINED, HANDED_REFUSED };
+enum handed { HANDED_STORED, HANDED_DUPLICATE, HANDED_QUARANTINED, HANDED_REFUSED, HANDED_UNKNOWN };
 /*
- * CTL_OK once the daemon has answered that it is stored, or that it will never take this one
- * (HANDED_REFUSED, with its sentence in err).
+ * CTL_OK once the daemon has answered that it is stored, that it will never take this one
+ * (HANDED_REFUSED, with its sentence in err), or that it knows no such webhook (HANDED_UNKNOWN, likewise).
  */
 enum exit_status hand_over(struct ctl *ctl, const struct handover *h, enum handed *ret, struct error *err);
 

@@ -47,6 +47,7 @@ static enum exit_status give(struct recovery *r, const struct conf_webhook *w, c
 	if (status != CTL_OK)
 		return status;
 	switch (handed) {
+	case HANDED_UNKNOWN: return CTL_NO;
 	case HANDED_DUPLICATE: r->counts.known++; break;
 	case HANDED_REFUSED:
 		r->counts.refused++;

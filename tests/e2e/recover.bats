@@ -122,6 +122,29 @@ long_ticket() {
 	jq -e '.records.gone == 1' <<<"$output"
 }
 
+@test "a webhook that the running daemon does not know yet holds up no other" {
+	register_tickets
+	register TicketWebhooks "$URL/autotask/new/00112233445566778899aabbccddeeff" "$URL$OFF" 94
+	start_daemon
+	stop_daemon
+	ticket 1 1
+	ticket 2 2
+	poll 20 log_rows 4
+	start_daemon
+	conf_hook new Ticket /autotask/new/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeef0 '"Status"' >"$T/new"
+	# Its rows come first.
+	{ conf_top; conf_autotask; cat "$T/new"; conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'; conf_handler record; } >"$T/calloutd.conf"
+	run -1 guard
+	[[ $output == *'warning: new: '*'there is no webhook new'*'calloutctl reload'* ]]
+	events 'length == 2 and all(.webhook == "tickets")'
+	run -1 ctl recover --delete
+	[[ $output == *'2 events are of webhooks that calloutd does not know'* ]]
+	log_rows 2
+	run -0 ctl reload
+	run -0 guard
+	events 'map(select(.webhook == "new")) | length == 2'
+}
+
 @test "a record that Autotask does not give out holds up no other row" {
 	register_tickets
 	long_ticket 9
