@@ -192,6 +192,25 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	[ "$(jq .log_row "$T/guard/guard.json")" = 1 ]
 }
 
+@test "records that Autotask refuses for one webhook keep no other waiting" {
+	{ conf_top; conf_autotask; conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'
+	  conf_hook contacts Contact /autotask/c/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeeff '"FirstName"'
+	  conf_handler record; } >"$T/calloutd.conf"
+	start_daemon
+	ctl webhook apply
+	run -0 guard
+	rest PATCH TicketWebhooks '{"id":1,"isActive":false}'
+	rest PATCH ContactWebhooks '{"id":'"$(control state && jq '.ContactWebhooks[0].id' "$T/control")"',"isActive":false}'
+	ticket 1 1
+	change '{"entity":"Contact","action":"update","id":5,"fields":{"FirstName":"x"},"person":3}'
+	control fail '{"shape":"strings","times":1,"path":"Tickets/query"}'
+	run -1 guard
+	found '^error: tickets: GET Tickets/query: Autotask says'
+	found '^info: contacts: 1 records were modified'
+	run -0 guard
+	found '^info: tickets: 1 records were modified'
+}
+
 @test "off and on again between two looks: what changed meanwhile is fetched" {
 	id=$(register_tickets)
 	start_daemon
