@@ -37,6 +37,13 @@ struct fetching {
 
 /* ---- one record ---- */
 
+/* It will be no other next time, and the others must not wait for it. */
+static void pass_over(struct recovery *r, const struct conf_webhook *w, const struct error *err)
+{
+	r->counts.refused++;
+	r->say(r->arg, w->title, err->text);
+}
+
 static enum exit_status give(struct recovery *r, const struct conf_webhook *w, const char *body, size_t len,
 			     struct error *err)
 {
@@ -49,10 +56,7 @@ static enum exit_status give(struct recovery *r, const struct conf_webhook *w, c
 	switch (handed) {
 	case HANDED_UNKNOWN: return CTL_NO;
 	case HANDED_DUPLICATE: r->counts.known++; break;
-	case HANDED_REFUSED:
-		r->counts.refused++;
-		r->say(r->arg, w->title, err->text);
-		break;
+	case HANDED_REFUSED: pass_over(r, w, err); break;
 	case HANDED_STORED: case HANDED_QUARANTINED: r->counts.fetched++; break;
 	}
 	return CTL_OK;
@@ -107,8 +111,10 @@ static enum exit_status give_unless_received(struct recovery *r, const struct re
 	bool covered;
 
 	if (refetch_read(remote->kind, record, &q.id, &modified_ms, err) < 0 ||
-	    refetch_body(remote->kind, w->subscribe, remote->guid, record, &body, err) < 0)
-		return CTL_NO;
+	    refetch_body(remote->kind, w->subscribe, remote->guid, record, &body, err) < 0) {
+		pass_over(r, w, err);
+		return CTL_OK;
+	}
 	status = received_each(r->ctl, &q, on_callout, &received, err);
 	covered = moments_cover(&received, q.id, modified_ms);
 	moments_free(&received);
@@ -134,9 +140,7 @@ enum exit_status recovery_record(struct recovery *r, const struct remote_webhook
 	if (n == -ENOENT) {
 		r->counts.gone++;
 	} else if (n < 0 && rest_status(n) == CTL_NO) {
-		/* It will be no other next time, and others must not wait for it. */
-		r->counts.refused++;
-		r->say(r->arg, w->title, err->text);
+		pass_over(r, w, err);
 	} else {
 		status = n < 0 ? rest_status(n) : give_unless_received(r, remote, w, &item, err);
 	}
@@ -176,6 +180,10 @@ static int on_record(void *arg, const struct json_value *record, struct error *e
 	if (f->r->dry_run)
 		return 0;
 	n = refetch_body(f->remote->kind, f->w->subscribe, f->remote->guid, record, &body, err);
+	if (n == -EFBIG) {
+		pass_over(f->r, f->w, err);
+		return 0;
+	}
 	if (n < 0)
 		return n;
 	if (modified_ms > f->now_ms - UNDER_WAY_MS && f->later_count < LATER_MAX)

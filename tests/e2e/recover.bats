@@ -263,3 +263,17 @@ sleep_a_second() {
 	run -1 ctl recover
 	[[ $output == *"no section 'autotask'"* ]]
 }
+
+@test "a record too large for an event is said, and keeps no other back" {
+	id=$(register_tickets)
+	start_daemon
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
+	for field in Status Title; do
+		jq -cn --arg f "$field" '{entity: "Ticket", action: "update", id: 1, person: 3, fields: {($f): ("x" * 600000)}}' >"$T/large"
+		change "@$T/large"
+	done
+	ticket 2 2
+	run -1 ctl recover --since 1h --refetch
+	[[ $output == *'tickets: Ticket/1 is too large for an event'* ]]
+	events 'map(select(.kind == "event")) | length == 1 and .[0].record == "Ticket/2"'
+}
