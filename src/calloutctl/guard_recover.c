@@ -64,7 +64,8 @@ static enum exit_status recover_off(struct guard *g, const struct conf_webhook *
 {
 	struct recovery_counts before = g->recovery.counts;
 	struct guard_webhook *known = guard_of(g, w);
-	enum exit_status status = recovery_records(&g->recovery, w, known->off_since_ms - CLOCKS_DIFFER_MS, err);
+	int64_t on_ms = known->on_ms > known->off_since_ms ? known->on_ms : 0;
+	enum exit_status status = recovery_records(&g->recovery, w, known->off_since_ms - CLOCKS_DIFFER_MS, on_ms, err);
 
 	if (status != CTL_OK)
 		return status;

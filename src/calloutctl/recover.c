@@ -129,8 +129,14 @@ static enum exit_status recover_records(struct recovery *r, int64_t since_ms, st
 	for (size_t i = 0; status == CTL_OK && i < r->conf->webhook_count; i++) {
 		const struct conf_webhook *w = &r->conf->webhooks[i];
 
-		if (w->subscribe && (!r->only || r->only == w))
-			status = recovery_records(r, w, since_ms, err);
+		int64_t off_ms = 0;
+
+		if (!w->subscribe || (r->only && r->only != w))
+			continue;
+		/* Nothing arrives between off and on. */
+		status = recovery_noticed(r, w, since_ms, &off_ms, err);
+		if (status == CTL_OK)
+			status = recovery_records(r, w, since_ms, off_ms, err);
 	}
 	return status;
 }

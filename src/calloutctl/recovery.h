@@ -73,9 +73,14 @@ enum exit_status recovery_rows(struct recovery *r, const struct error_log *log, 
 
 /*
  * Hand over, as updates, records of a webhook that were modified since, but for those of which the
- * daemon has received a callout of that modification or a later one.
+ * daemon has received a callout of that modification or a later one. A callout from after on_ms, when the webhook
+ * was on again (0: not known), says nothing of what was changed before: it has only what it changed.
  */
-enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, struct error *err);
+enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t on_ms,
+				  struct error *err);
+/* When the webhook's first notice of deactivation since then came; 0: none did. */
+enum exit_status recovery_noticed(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t *ret_ms,
+				  struct error *err);
 
 /*
  * One record as it is now, unless a callout of that modification or a later one was received. CTL_OK and counts.gone if

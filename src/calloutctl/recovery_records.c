@@ -28,7 +28,7 @@ struct fetching {
 	const struct remote_webhook *remote;
 	struct moments received;
 	int64_t last_event;             /* received holds what came up to here */
-	int64_t now_ms;
+	int64_t now_ms, on_ms;
 	struct later *later;
 	size_t later_count;
 	struct progress progress;
@@ -72,11 +72,21 @@ static void note_received(struct moments *m, const struct json_value *e)
 	need_room(moments_put(m, member_number(e, "id"), ms ? ms : member_ms(e, "received")));
 }
 
+/* Live ones by their arrival, which needs no clock of Autotask's. A record that was asked for is whole. */
+static bool is_of_after(const struct fetching *f, const struct json_value *e)
+{
+	if (!f->on_ms || member_is(e, "source", "refetched"))
+		return false;
+	return member_ms(e, member_is(e, "source", "live") ? "received" : "time") >= f->on_ms;
+}
+
 static int on_received(void *arg, const struct json_value *e)
 {
 	struct fetching *f = arg;
 
 	f->last_event = member_number(e, "event");
+	if (is_of_after(f, e))
+		return 0;
 	if (member_is(e, "entity", f->remote->kind->entity))
 		note_received(&f->received, e);
 	return 0;
@@ -244,9 +254,25 @@ static enum exit_status fetch_all(struct fetching *f, int64_t since_ms, struct e
 	return status;
 }
 
-enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, struct error *err)
+static int on_notice(void *arg, const struct json_value *e)
 {
-	struct fetching f = { .r = r, .w = w, .remote = recovery_remote(r, w), .now_ms = clock_now_ms(),
+	*(int64_t *)arg = member_ms(e, "received");
+	return 1;
+}
+
+enum exit_status recovery_noticed(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t *ret_ms,
+				  struct error *err)
+{
+	const struct received_question q = { .webhook = w->title, .kind = "deactivated", .since_ms = since_ms };
+
+	*ret_ms = 0;
+	return received_each(r->ctl, &q, on_notice, ret_ms, err);
+}
+
+enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t on_ms,
+				  struct error *err)
+{
+	struct fetching f = { .r = r, .w = w, .remote = recovery_remote(r, w), .now_ms = clock_now_ms(), .on_ms = on_ms,
 			      .progress = { .what = w->title, .on = r->progress } };
 	enum exit_status status;
 

@@ -277,3 +277,24 @@ sleep_a_second() {
 	[[ $output == *'tickets: Ticket/1 is too large for an event'* ]]
 	events 'map(select(.kind == "event")) | length == 1 and .[0].record == "Ticket/2"'
 }
+
+@test "what changed while it was off is fetched also where another field was called out since" {
+	id=$(register_tickets)
+	start_daemon
+	since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	ticket 1 1
+	poll 5 lines 1
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
+	noticed() { events 'map(select(.kind == "deactivated")) | length == 1'; }
+	poll 5 noticed
+	sleep_a_second
+	ticket 1 5
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":true}"
+	change '{"entity":"Ticket","action":"update","id":1,"fields":{"Title":"new"},"person":3}'
+	poll 5 lines 2
+	run -0 ctl recover --since "$since" --refetch --json
+	jq -e '.records.stored == 1' <<<"$output"
+	ctl show "$(ctl events --json | jq -s '.[0].event')" --body | jq -e '.Fields == {"Status":5,"Title":"new"}'
+	run -0 ctl recover --since "$since" --refetch --json
+	jq -e '.records.stored == 0' <<<"$output"
+}
