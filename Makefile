@@ -42,7 +42,7 @@ OWN  += -Werror
 endif
 
 PROGRAMS := calloutd calloutd-runner calloutctl
-ROOMS    := base callout store intake dispatch runner admin autotask
+ROOMS    := base callout store alert intake dispatch runner admin autotask
 SOURCES  := $(foreach r,$(ROOMS),$(wildcard src/$(r)/*.c))
 OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libcalloutd.a
@@ -111,6 +111,10 @@ uninstall: ## remove what install put there; configuration and state stay
 	DOCDIR=$(DOCDIR) UNITDIR=$(UNITDIR) SYSUSERDIR=$(SYSUSERDIR) TMPFILEDIR=$(TMPFILEDIR) \
 	COMPDIR=$(COMPDIR) SYSCONFDIR=$(SYSCONFDIR) BUILD=$(BUILD) contrib/install uninstall
 
+deb: ## install missing build packages, build a Debian package in build/deb
+	tests/install-packages package
+	BUILD=$(BUILD) VERSION=$(VERSION) contrib/deb
+
 lint: ## run clang-tidy, shellcheck and mandoc over the tree
 	tests/lint
 
@@ -121,6 +125,6 @@ help: ## this list
 	@echo "make [TARGET] [BUILD=dir] [PREFIX=/usr/local] [DESTDIR=dir] [SAN=address,undefined|thread] [WERROR=1]"
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all sim units tools check-unit check demo install uninstall lint clean help
+.PHONY: all sim units tools check-unit check demo install uninstall deb lint clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

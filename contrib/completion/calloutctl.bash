@@ -37,6 +37,7 @@ _calloutctl() {
 	--kind) words='event quarantined deactivated' ;;
 	--state) words='waiting done failed dropped' ;;
 	--action) words='create update delete deactivated' ;;
+	--test) words='failed quarantined deactivated silent backlog signature disk loop config paused certificate unavailable' ;;
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
@@ -56,7 +57,7 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try send sign verify webhook recover guard' ;;
+	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
@@ -65,6 +66,7 @@ _calloutctl() {
 	hold) words+=" --for $(_calloutctl_names handler)" ;;
 	release) words+=" $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;
+	alert) words+=' --test' ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
 	verify) words+=' --webhook --secret-file --header --request' ;;

@@ -9,6 +9,7 @@
 #ifndef CALLOUTD_ADMIN_ADMIN_H
 #define CALLOUTD_ADMIN_ADMIN_H
 
+#include "alert/alerts.h"
 #include "base/auto.h"
 #include "base/error.h"
 #include "base/loop.h"
@@ -35,6 +36,7 @@ struct admin_options {
 	struct journal *journal;
 	struct dispatcher *dispatcher;
 	struct intake *intake;
+	struct alerts *alerts;          /* to be shown; outlives the room */
 	struct admin_daemon daemon;
 	const char *state_directory;
 	const char *socket_path;        /* opened 0660; or */

@@ -70,6 +70,7 @@ struct conf_webhook {
 	char *path;             /* begins with '/' */
 	char *deactivation_path;        /* NULL: none */
 	struct conf_list secrets;       /* references, see secret.h; at least one */
+	int64_t expect_every_ms;        /* silence beyond this is an alert; 0: never */
 	struct conf_subscribe *subscribe;       /* NULL: none */
 	char *where;            /* "file:line" */
 };
@@ -98,6 +99,23 @@ struct conf_handler {
 	char *runner;                   /* instance name, "default" */
 	bool log_output;
 	char *where;
+};
+
+/*
+ * A program that is told of trouble; see alert/alerts.h. It is run as a handler is, under a title that no
+ * handler can have: titles begin with a letter or digit.
+ */
+#define CONF_ALERT_TITLE ".alert"
+/* Kinds of alerts, in the order of alert/alerts.h; all are the default of `on`. */
+#define CONF_ALERT_KINDS                                                                \
+	"failed quarantined deactivated silent backlog signature disk loop config paused"        \
+	" certificate unavailable"
+struct conf_alert {
+	struct conf_handler program;    /* title, command, environment, timeout, retry, runner, log_output, where; the rest is empty */
+	struct conf_list on;            /* kinds, lower case; never empty */
+	struct conf_rate at_most;       /* alerts of one kind and object */
+	int64_t backlog_after_ms;       /* a handler's oldest waiting delivery older than this */
+	int64_t certificate_before_ms;  /* its expiry nearer than this */
 };
 
 struct conf_autotask {                  /* for calloutctl only; the daemon opens none of it */
@@ -134,6 +152,7 @@ struct conf {
 	size_t webhook_count;
 	struct conf_handler *handlers;
 	size_t handler_count;
+	struct conf_alert *alert;       /* NULL: none */
 	struct conf_autotask *autotask; /* NULL: none */
 };
 
@@ -153,7 +172,7 @@ const char *conf_deactivated_file(const struct conf *c, char *dst, size_t cap);
 const char *conf_runner_directory(const struct conf *c, char *dst, size_t cap);
 
 /*
- * Findings beyond the grammar, as `--check` prints them: handlers that do not
+ * Findings beyond the grammar, as `--check` prints them: programs (handlers', the alert's) that do not
  * exist, are not executable or lack their interpreter (serious); a `when` on a
  * field the webhook's subscribe does not deliver; paths shorter than 128 bits.
  * Calls report for each, in file order. Returns the number of serious ones.
@@ -175,7 +194,7 @@ int conf_print(const struct conf *c, FILE *f);
 #define CONF_LAST_GOOD "last-good.conf"
 int conf_keep(const struct conf *c, const char *directory);
 
-/* Names of every setting of a section ("", "webhook", "subscribe", "handler", "autotask"), for tests of the manual. */
+/* Names of every setting of a section ("", "webhook", "subscribe", "handler", "alert", "autotask"), for tests of the manual. */
 const char *const *conf_settings(const char *section);
 
 /*
@@ -195,6 +214,8 @@ int conf_block_parse(const char *text, struct in6_addr *ret_address, unsigned *r
 		     struct error *err);
 
 const struct conf_handler *conf_handler_find(const struct conf *c, const char *title);
+/* What a runner may be asked to run: a handler, or the alert's program by CONF_ALERT_TITLE. */
+const struct conf_handler *conf_program_find(const struct conf *c, const char *title);
 const struct conf_webhook *conf_webhook_find(const struct conf *c, const char *title);
 
 #endif

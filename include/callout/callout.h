@@ -25,6 +25,7 @@
 #define CALLOUT_NAME_MAX 64     /* bytes kept of Action, EntityType */
 #define CALLOUT_GUID_MAX 100    /* webhookGUID is string 100 (vendor Swagger) */
 #define CALLOUT_TIME_MAX 48
+#define CALLOUT_FAILURES_MAX 25 /* failing events, after which Autotask switches a webhook off (vendor help) */
 #define CALLOUT_RECORD_MAX (CALLOUT_NAME_MAX + 24)
 
 struct callout {

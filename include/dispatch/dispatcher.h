@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "alert/alerts.h"
 #include "base/auto.h"
 #include "base/conf.h"
 #include "base/error.h"
@@ -33,6 +34,7 @@ struct dispatcher_options {
 	const char *state_directory;    /* for its reader; copied */
 	int child_fd;                   /* socketpair to the runner started as our child, or -1 */
 	const char *runner_directory;   /* DIR/NAME.sock per runner; NULL with a child */
+	struct alerts *alerts;          /* told of dead letters and of handlers that stop; NULL: nobody is */
 	int64_t grace_ms;               /* a runner gone so long has lost what ran there; 0: 15 s */
 	int64_t recheck_ms;             /* how often a handler that cannot be run is looked at; 0: 30 s */
 	int64_t overdue_ms;             /* a run of which nothing is heard so long after its timeout is overdue; 0: 15 s */
@@ -121,5 +123,12 @@ struct link_result;
 typedef void dispatcher_tried_fn(void *arg, const struct link_result *r, const char *sentence);
 int dispatcher_try(struct dispatcher *d, const char *handler, const struct event *meta,
 		   const void *body, size_t len, dispatcher_tried_fn *done, void *arg);
+
+/*
+ * Run the alert section's program once: as dispatcher_try(), with these variables and no others of ours
+ * (copied, as the body is; both borrowed for the call). -ENOENT: there is no alert section.
+ */
+int dispatcher_alert(struct dispatcher *d, const char *const *env, const void *body, size_t len,
+		     dispatcher_tried_fn *done, void *arg);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "alert/alerts.h"
 #include "base/auto.h"
 #include "base/conf.h"
 #include "base/error.h"
@@ -46,6 +47,7 @@ struct intake_options {
 	/* Likewise after a notice of deactivation was: of those not verified, one a minute and webhook. NULL: nobody. */
 	void (*deactivated)(void *arg);
 	void *arg;
+	struct alerts *alerts;          /* borrowed until intake_stop(); NULL: nobody is told */
 };
 
 /*

@@ -40,7 +40,7 @@ struct store;
 struct reader;
 
 #define STORE_FATAL (-ENOTRECOVERABLE)
-#define STORE_SCHEMA 3          /* version written; older ones are migrated after a copy */
+#define STORE_SCHEMA 4          /* version written; older ones are migrated after a copy */
 
 /* ---- words ---- */
 
@@ -266,6 +266,24 @@ struct registration {
 /* Keep it in place of what was kept for this webhook. */
 int store_registration(struct store *s, const struct registration *n);
 
+/* ---- alerts ---- */
+
+#define STORE_ALERT_OBJECT_MAX 128
+#define STORE_ALERT_TEXT_MAX 1024
+
+/* What is untold of one kind and object, and how often it was told lately. See alert/alerts.h. */
+struct alert_row {
+	unsigned kind, level;           /* kind: a number of enum alert_kind */
+	char object[STORE_ALERT_OBJECT_MAX];
+	int64_t since_ms, last_ms;      /* when the first and the last of them was raised */
+	uint64_t count;                 /* 0: all is told */
+	int64_t window_ms;              /* when the first was told of those that at-most counts */
+	unsigned told;                  /* how many these are */
+	char text[STORE_ALERT_TEXT_MAX];        /* of the last one */
+};
+/* Keep these, and no others. */
+int store_alerts(struct store *s, const struct alert_row *rows, size_t count);
+
 /* ---- retention ---- */
 
 struct retention {
@@ -308,6 +326,9 @@ int reader_next_due(struct reader *r, int64_t handler, int64_t *ret_ms);
 
 /* All of them; what fn returns besides 0 ends the walk and is returned. */
 int reader_registrations(struct reader *r, int (*fn)(void *arg, const struct registration *n), void *arg);
+
+/* All alerts kept; what fn returns besides 0 ends the walk and is returned. */
+int reader_alerts(struct reader *r, int (*fn)(void *arg, const struct alert_row *row), void *arg);
 
 /* An event with everything but its body. */
 struct event {

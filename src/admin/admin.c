@@ -185,6 +185,7 @@ static struct admin *admin_new(const struct admin_options *o)
 	a->journal = o->journal;
 	a->dispatcher = o->dispatcher;
 	a->intake = o->intake;
+	a->alerts = o->alerts;
 	a->daemon = o->daemon;
 	a->operators.fd = a->metrics.fd = -1;
 	atomic_init(&a->stopping, false);

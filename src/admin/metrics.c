@@ -313,6 +313,32 @@ static void write_daemon(struct text *t, struct admin *a, const struct picture *
 	      "Log lines lost because the journal did not take them.", log_dropped());
 }
 
+static void write_alerts(struct text *t, const struct alerts_status *s)
+{
+	const struct {
+		const char *result;
+		uint64_t count;
+	} runs[] = {
+		{ "told", s->told },
+		{ "failed", s->failed },
+		{ "given-up", s->given_up },
+	};
+
+	family(t, "calloutd_alerts_raised_total", "counter", "What alerts were raised for, told or not.");
+	for (unsigned k = 0; k < ALERT_KIND_COUNT_; k++) {
+		series(t, "", "kind", alert_kind_name((enum alert_kind)k), NULL, NULL);
+		number(t, s->raised[k]);
+	}
+	family(t, "calloutd_alert_runs_total", "counter", "Runs of the alert's program; given-up: alerts that were lost.");
+	for (size_t i = 0; i < ARRAY_LEN(runs); i++) {
+		series(t, "", "result", runs[i].result, NULL, NULL);
+		number(t, runs[i].count);
+	}
+	plain(t, "calloutd_alerts_waiting", "gauge", "Alerts that are not told yet.", s->waiting);
+	plain(t, "calloutd_alert_failing", "gauge", "1 while the last run of the alert's program failed.",
+	      s->failing_since_ms != 0);
+}
+
 /* The sizes have no sample while the store cannot be read: no number would be true. */
 static void write_store(struct text *t, struct admin *a)
 {
@@ -360,6 +386,7 @@ void get_metrics(struct request *q)
 	write_conditions(&t, &p);
 	write_attempts(&t, &p);
 	write_runners(&t, &p);
+	write_alerts(&t, &p.alerts);
 	write_store(&t, q->admin);
 	if (t.result < 0) {
 		buf_free(&t.buf);

@@ -49,6 +49,7 @@ static void on_main(void *arg)
 	p->last_reload_ms = d->last_reload_ms(d->arg, &p->last_reload_ok);
 	(void)snprintf(p->degraded, sizeof(p->degraded), "%s", degraded ? degraded : "");
 	intake_status(p->admin->intake, &p->intake);
+	alerts_status(p->admin->alerts, &p->alerts);
 	p->result = copy_webhooks(p);
 	if (p->result == 0)
 		p->result = copy_dispatcher(p);

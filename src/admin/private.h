@@ -153,6 +153,7 @@ struct admin {
 	struct journal *journal;
 	struct dispatcher *dispatcher;
 	struct intake *intake;
+	struct alerts *alerts;
 	struct admin_daemon daemon;
 	char *state_directory;
 	char *socket_path;              /* ours to remove; NULL: passed */
@@ -188,6 +189,7 @@ struct picture {
 	struct attempt_counts *attempts;        /* for metrics */
 	size_t handler_count, running_count, runner_count, attempts_count;
 	struct intake_status intake;
+	struct alerts_status alerts;
 	struct intake_counts *webhooks;         /* of each configured one, then of none */
 	char degraded[600];
 	int64_t last_reload_ms;
@@ -242,5 +244,6 @@ void post_try(struct request *q);
 void post_handed(struct request *q);
 void post_registration(struct request *q);
 void post_guard(struct request *q);
+void post_alert_test(struct request *q);
 
 #endif

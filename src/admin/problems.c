@@ -79,6 +79,21 @@ static bool anything_waits(const struct picture *p, const char *runner)
 	return false;
 }
 
+static void add_alerts(struct list *l, const struct picture *p)
+{
+	const struct conf_alert *c = site_conf(p->site)->alert;
+	const struct alerts_status *s = &p->alerts;
+	struct error why = { "" };
+	char text[CLOCK_TEXT_LEN];
+
+	if (c && conf_handler_usable(&c->program, &why) < 0)
+		add(l, "%s", why.text);
+	else if (s->failing_since_ms)
+		add(l, "nobody is told of anything: the alert's program fails since %s, %u alerts wait: %s; "
+		    "calloutctl alert --test config tries it", clock_text(s->failing_since_ms, text), s->waiting,
+		    s->failing);
+}
+
 /* One sentence a handler: a runner that hangs may have many places of it. */
 static void add_overdue(struct list *l, const struct picture *p, size_t at)
 {
@@ -123,6 +138,7 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 		add(&l, "the certificate expires at %s: renew it, then reload",
 		    clock_text(p->intake.certificate_expiry_ms, text));
 	guard_problems(&a->guard, add_text, &l);
+	add_alerts(&l, p);
 	if (a->metrics_trouble[0])
 		add(&l, "%s", a->metrics_trouble);
 	if (log_dropped())

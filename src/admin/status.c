@@ -155,6 +155,24 @@ static void write_running(struct writer *w, const struct picture *p)
 	writer_end(w);
 }
 
+static void write_alerts(struct writer *w, const struct alerts_status *s)
+{
+	writer_object(w, "alerts");
+	writer_bool(w, "configured", s->configured);
+	writer_uint(w, "waiting", s->waiting);
+	writer_uint(w, "told", s->told);
+	writer_uint(w, "failed", s->failed);
+	writer_uint(w, "given_up", s->given_up);
+	writer_moment(w, "last_told", s->told_ms);
+	writer_moment(w, "failing_since", s->failing_since_ms);
+	writer_text(w, "failing", s->failing_since_ms ? s->failing : NULL);
+	writer_object(w, "raised");
+	for (unsigned k = 0; k < ALERT_KIND_COUNT_; k++)
+		writer_uint(w, alert_kind_name((enum alert_kind)k), s->raised[k]);
+	writer_end(w);
+	writer_end(w);
+}
+
 static void write_status(struct writer *w, struct admin *a, const struct picture *p)
 {
 	struct journal_status store;
@@ -177,6 +195,7 @@ static void write_status(struct writer *w, struct admin *a, const struct picture
 	guard_write(&a->guard, w);
 	write_handlers(w, p);
 	write_running(w, p);
+	write_alerts(w, &p->alerts);
 	writer_uint(w, "log_dropped", log_dropped());
 	writer_end(w);
 }

@@ -1,5 +1,5 @@
 /*
- * trial.c - running a handler once on a body that is no event, as in earnest.
+ * trial.c - running a handler once on a body that is no event, or the alert's program on a test, as in earnest.
  *
  * It may take minutes: the request sleeps, and its client may go away meanwhile. Everything the
  * dispatcher gets stays in struct trial until it calls back.
@@ -20,6 +20,7 @@ struct trial {
 	struct dispatcher *dispatcher;
 	int64_t uid;
 	int64_t event;          /* whose body it is; 0: the request's own */
+	int alert;              /* enum alert_kind; -1: a handler is run */
 	char handler[CONF_NAME_MAX + 1];
 	struct event meta;
 	void *body;
@@ -86,6 +87,15 @@ static void on_tried(void *arg, const struct link_result *r, const char *sentenc
 	later_answer(t->later, &a);
 }
 
+static int begin_alert(struct trial *t)
+{
+	char kind[64];
+	const char *const env[] = { kind, "CALLOUT_ATTEMPT=1", "CALLOUT_SOURCE=test", NULL };
+
+	(void)snprintf(kind, sizeof(kind), "CALLOUT_ALERT=%s", alert_kind_name((enum alert_kind)t->alert));
+	return dispatcher_alert(t->dispatcher, env, t->body, t->len, on_tried, t);
+}
+
 static void on_main(void *arg)
 {
 	AUTO(trial) struct trial *t = arg;
@@ -94,12 +104,15 @@ static void on_main(void *arg)
 
 	if (!later_wanted(t->later))
 		return;
-	r = dispatcher_try(t->dispatcher, t->handler, &t->meta, t->body, t->len, on_tried, t);
+	r = t->alert >= 0 ? begin_alert(t) :
+			    dispatcher_try(t->dispatcher, t->handler, &t->meta, t->body, t->len, on_tried, t);
 	if (r == 0) {
 		t = NULL;               /* on_tried() has it */
 		return;
 	}
-	if (r == -ENOENT)
+	if (r == -ENOENT && t->alert >= 0)
+		answer_error(&a, MHD_HTTP_CONFLICT, "there is no alert section in the configuration");
+	else if (r == -ENOENT)
 		answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", t->handler);
 	else
 		answer_error(&a, MHD_HTTP_CONFLICT, "handler %s cannot be tried now: %s", t->handler,
@@ -185,7 +198,7 @@ static void begin(struct request *q, struct trial *t)
 		(void)trial_free(t);
 		return;
 	}
-	request_log(q, t->event, t->handler, "try: handler %s on %zu bytes", t->handler, t->len);
+	request_log(q, t->event, t->handler, "try: %s%s on %zu bytes", t->alert >= 0 ? "" : "handler ", t->handler, t->len);
 	if (loop_post(q->admin->loop, on_main, t) == 0)
 		return;
 	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
@@ -216,7 +229,36 @@ void post_try(struct request *q)
 	}
 	t->dispatcher = q->admin->dispatcher;
 	t->uid = q->uid;
+	t->alert = -1;
 	memcpy(t->handler, q->match.name, sizeof(t->handler));
 	if (fill(q, t, h) == 0)
+		begin(q, TAKE(t));
+}
+
+void post_alert_test(struct request *q)
+{
+	AUTO(trial) struct trial *t = NULL;
+	char *body = NULL;
+	int kind = alert_kind_parse(q->match.name), r;
+
+	if (kind < 0) {
+		answer_error(&q->answer, MHD_HTTP_NOT_FOUND, "there is no kind of alert %s; kinds are %s",
+			     q->match.name, CONF_ALERT_KINDS);
+		return;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		request_failed(q, -ENOMEM);
+		return;
+	}
+	t->dispatcher = q->admin->dispatcher;
+	t->uid = q->uid;
+	t->alert = kind;
+	(void)snprintf(t->handler, sizeof(t->handler), "%s", "alert");
+	r = alerts_test_body((enum alert_kind)kind, &body, &t->len);
+	t->body = body;
+	if (r < 0)
+		request_failed(q, r);
+	else
 		begin(q, TAKE(t));
 }

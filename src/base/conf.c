@@ -140,6 +140,16 @@ static int new_handler(struct conf *c, const struct conf_instance *in)
 	return h->title && h->where ? 0 : -ENOMEM;
 }
 
+static int new_alert(struct conf *c, const struct conf_instance *in)
+{
+	c->alert = calloc(1, sizeof(*c->alert));
+	if (!c->alert)
+		return -ENOMEM;
+	c->alert->program.title = strdup(CONF_ALERT_TITLE);
+	c->alert->program.where = where_text(&in->opened);
+	return c->alert->program.title && c->alert->program.where ? 0 : -ENOMEM;
+}
+
 static int new_section(struct conf *c, const struct conf_outline *o, const struct conf_instance *in)
 {
 	struct conf_webhook *w;
@@ -153,6 +163,8 @@ static int new_section(struct conf *c, const struct conf_outline *o, const struc
 		w = &c->webhooks[o->items[in->parent].index];
 		w->subscribe = calloc(1, sizeof(*w->subscribe));
 		return w->subscribe ? 0 : -ENOMEM;
+	case CONF_ALERT:
+		return new_alert(c, in);
 	case CONF_AUTOTASK:
 		c->autotask = calloc(1, sizeof(*c->autotask));
 		return c->autotask ? 0 : -ENOMEM;
@@ -170,6 +182,8 @@ void *conf_base(struct conf *c, const struct conf_outline *o, const struct conf_
 		return &c->handlers[in->index];
 	case CONF_SUBSCRIBE:
 		return c->webhooks[o->items[in->parent].index].subscribe;
+	case CONF_ALERT:
+		return c->alert;
 	case CONF_AUTOTASK:
 		return c->autotask;
 	default:
@@ -300,6 +314,12 @@ struct conf *conf_free(struct conf *c)
 		free(c->handlers[i].title);
 		free(c->handlers[i].where);
 	}
+	if (c->alert) {
+		free_section(CONF_ALERT, c->alert);
+		free(c->alert->program.title);
+		free(c->alert->program.where);
+		free(c->alert);
+	}
 	free_section(CONF_AUTOTASK, c->autotask);
 	free_section(CONF_TOP, c);
 	for (size_t i = 0; i < c->files.count; i++)
@@ -321,6 +341,13 @@ const struct conf_handler *conf_handler_find(const struct conf *c, const char *t
 		if (strcmp(c->handlers[i].title, title) == 0)
 			return &c->handlers[i];
 	return NULL;
+}
+
+const struct conf_handler *conf_program_find(const struct conf *c, const char *title)
+{
+	if (c->alert && strcmp(title, CONF_ALERT_TITLE) == 0)
+		return &c->alert->program;
+	return conf_handler_find(c, title);
 }
 
 const struct conf_webhook *conf_webhook_find(const struct conf *c, const char *title)

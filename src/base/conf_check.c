@@ -10,14 +10,23 @@
 
 #include "conf_private.h"
 
+static bool is_alert(const struct conf_handler *h)
+{
+	return strcmp(h->title, CONF_ALERT_TITLE) == 0;
+}
+
 int conf_handler_usable(const struct conf_handler *h, struct error *err)
 {
 	struct error why = { "" };
 	int r = conf_program_check(h->command.items[0], &why);
 
-	return r < 0 ? error_set(err, -r, "handler \"%s\" cannot run: %.200s %s", h->title,
-				 h->command.items[0], why.text)
-		     : 0;
+	if (r == 0)
+		return 0;
+	if (is_alert(h))
+		return error_set(err, -r, "the alert's program cannot run, nobody is told of anything: %.200s %s",
+				 h->command.items[0], why.text);
+	return error_set(err, -r, "handler \"%s\" cannot run: %.200s %s", h->title, h->command.items[0],
+			 why.text);
 }
 
 /* ---- reporting ---- */
@@ -52,8 +61,9 @@ static void check_format(const struct conf_handler *h, struct report *report)
 {
 	if (!conf_program_is_strange(h->command.items[0]))
 		return;
-	tell(report, false, h->where, "handler \"%s\": %.200s begins neither with #! nor as a program, so it will probably not start; begin it with a line like #!/bin/sh",
-	     h->title, h->command.items[0]);
+	tell(report, false, h->where, "%s%s%s: %.200s begins neither with #! nor as a program, so it will probably not start; begin it with a line like #!/bin/sh",
+	     is_alert(h) ? "alert" : "handler \"", is_alert(h) ? "" : h->title, is_alert(h) ? "" : "\"",
+	     h->command.items[0]);
 }
 
 static bool list_has(const struct conf_list *list, const char *field)
@@ -142,18 +152,42 @@ static bool stands_before(const struct conf *c, const char *a, const char *b)
 	return strtoul(a_line + 1, NULL, 10) < strtoul(b_line + 1, NULL, 10);
 }
 
+/* What stands next in the files. */
+struct entry {
+	const char *where;      /* NULL: nothing is left */
+	const struct conf_webhook *webhook;
+	const struct conf_handler *program;
+};
+
+static void take_first(const struct conf *c, struct entry *first, struct entry other)
+{
+	if (other.where && (!first->where || stands_before(c, other.where, first->where)))
+		*first = other;
+}
+
 unsigned conf_check(const struct conf *c, conf_report_fn *fn, void *arg)
 {
 	struct report report = { fn, arg, 0 };
+	const struct conf_handler *alert = c->alert ? &c->alert->program : NULL;
 	size_t w = 0, h = 0;
 
-	while (w < c->webhook_count || h < c->handler_count) {
-		if (h == c->handler_count ||
-		    (w < c->webhook_count &&
-		     stands_before(c, c->webhooks[w].where, c->handlers[h].where)))
-			check_webhook(&c->webhooks[w++], &report);
+	for (;;) {
+		struct entry next = { .where = NULL };
+
+		if (h < c->handler_count)
+			next = (struct entry){ c->handlers[h].where, NULL, &c->handlers[h] };
+		if (w < c->webhook_count)
+			take_first(c, &next, (struct entry){ c->webhooks[w].where, &c->webhooks[w], NULL });
+		if (alert)
+			take_first(c, &next, (struct entry){ alert->where, NULL, alert });
+		if (!next.where)
+			return report.serious;
+		if (next.webhook)
+			check_webhook(next.webhook, &report);
 		else
-			check_handler(c, &c->handlers[h++], &report);
+			check_handler(c, next.program, &report);
+		w += next.webhook != NULL;
+		h += next.program && next.program != alert;
+		alert = next.program == alert ? NULL : alert;
 	}
-	return report.serious;
 }

@@ -202,6 +202,11 @@ int conf_print(const struct conf *c, FILE *f)
 		print_settings(CONF_HANDLER, &c->handlers[i], NULL, "    ", f);
 		fputs("}\n", f);
 	}
+	if (c->alert) {
+		fputs("\nalert {\n", f);
+		print_settings(CONF_ALERT, c->alert, NULL, "    ", f);
+		fputs("}\n", f);
+	}
 	if (c->autotask) {
 		fputs("\nautotask {\n", f);
 		print_settings(CONF_AUTOTASK, c->autotask, NULL, "    ", f);

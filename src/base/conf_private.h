@@ -61,7 +61,8 @@ struct conf_setting {
 	conf_text_check *check;
 };
 
-enum conf_section_id { CONF_TOP, CONF_WEBHOOK, CONF_SUBSCRIBE, CONF_HANDLER, CONF_AUTOTASK, CONF_SECTIONS };
+enum conf_section_id { CONF_TOP, CONF_WEBHOOK, CONF_SUBSCRIBE, CONF_HANDLER, CONF_ALERT, CONF_AUTOTASK,
+		       CONF_SECTIONS };
 
 struct conf_section {
 	const char *name;
@@ -207,6 +208,6 @@ bool conf_program_is_strange(const char *path);
 conf_text_check conf_text_path, conf_text_file, conf_text_socket, conf_text_reference,
 	conf_text_address, conf_text_block, conf_text_zone_url, conf_text_base_url, conf_text_title,
 	conf_text_name, conf_text_action, conf_text_event, conf_text_entity, conf_text_field,
-	conf_text_environment, conf_text_command, conf_text_mail, conf_text_any;
+	conf_text_environment, conf_text_command, conf_text_mail, conf_text_alert, conf_text_any;
 
 #endif

@@ -152,6 +152,8 @@ int conf_rules(struct conf *c, const struct conf_outline *o, struct error *err)
 
 		if (in->section == CONF_WEBHOOK)
 			r = rule_name(&c->webhooks[in->index], in, err);
+		if (in->section == CONF_ALERT)
+			r = rule_environment(&c->alert->program, in, err);
 		if (in->section != CONF_HANDLER)
 			continue;
 		r = rule_webhooks(c, &c->handlers[in->index], in, err);

@@ -48,7 +48,8 @@
 	X("path", TEXT, ONE(struct conf_webhook, path), NULL, CONF_REQUIRED | CONF_SECRET, 2, 400, conf_text_path) \
 	X("deactivation-path", TEXT, ONE(struct conf_webhook, deactivation_path), NULL, CONF_SECRET, 2, 400, conf_text_path) \
 	X("secrets", TEXTS, LIST(struct conf_webhook, secrets), NULL, CONF_REQUIRED | CONF_SECRET, 1, 16, conf_text_reference) \
-	X("name", TEXT, ONE(struct conf_webhook, name), NULL, 0, 1, 200, conf_text_name)
+	X("name", TEXT, ONE(struct conf_webhook, name), NULL, 0, 1, 200, conf_text_name)        \
+	X("expect-every", TIME, ONE(struct conf_webhook, expect_every_ms), "0s", 0, 0, 3650 * DAY, NULL)
 
 #define SUBSCRIBE_ROWS(X)                                                                       \
 	X("entity", TEXT, ONE(struct conf_subscribe, entity), NULL, CONF_REQUIRED, 1, 64, conf_text_entity) \
@@ -79,6 +80,18 @@
 	X("runner", TEXT, ONE(struct conf_handler, runner), "default", 0, 1, CONF_NAME_MAX, conf_text_title) \
 	X("log-output", OUTPUT, ONE(struct conf_handler, log_output), "lines", 0, 0, 0, NULL)
 
+#define ALERT_ROWS(X)                                                                           \
+	X("command", TEXTS, LIST(struct conf_alert, program.command), NULL, CONF_REQUIRED | CONF_SECRET | CONF_RAW | CONF_REPEATS, 1, 256, conf_text_command) \
+	X("on", TEXTS, LIST(struct conf_alert, on), CONF_ALERT_KINDS, CONF_LOWER, 1, 32, conf_text_alert) \
+	X("at-most", RATE, ONE(struct conf_alert, at_most), "1/15m", 0, 1, 1000, NULL)           \
+	X("backlog-after", TIME, ONE(struct conf_alert, backlog_after_ms), "1h", 0, SECOND, 365 * DAY, NULL) \
+	X("certificate-before", TIME, ONE(struct conf_alert, certificate_before_ms), "14d", 0, MINUTE, 3650 * DAY, NULL) \
+	X("environment", TEXTS, LIST(struct conf_alert, program.environment), NULL, CONF_SECRET | CONF_RAW, 0, 256, conf_text_environment) \
+	X("timeout", TIME, ONE(struct conf_alert, program.timeout_ms), "1m", 0, 10 * MS, 7 * DAY, NULL) \
+	X("retry", TIMES, ARRAY(struct conf_alert, program.retry_ms, program.retry_count), "10s 1m 5m 30m 2h 6h 12h 24h", 0, 10 * MS, 30 * DAY, NULL) \
+	X("runner", TEXT, ONE(struct conf_alert, program.runner), "default", 0, 1, CONF_NAME_MAX, conf_text_title) \
+	X("log-output", OUTPUT, ONE(struct conf_alert, program.log_output), "lines", 0, 0, 0, NULL)
+
 #define AUTOTASK_ROWS(X)                                                                        \
 	X("username", TEXT, ONE(struct conf_autotask, username), NULL, CONF_REQUIRED, 1, 300, conf_text_any) \
 	X("secret", TEXT, ONE(struct conf_autotask, secret), NULL, CONF_REQUIRED | CONF_SECRET, 1, 4000, conf_text_reference) \
@@ -100,6 +113,7 @@ TABLE(top, TOP_ROWS);
 TABLE(webhook, WEBHOOK_ROWS);
 TABLE(subscribe, SUBSCRIBE_ROWS);
 TABLE(handler, HANDLER_ROWS);
+TABLE(alert, ALERT_ROWS);
 TABLE(autotask, AUTOTASK_ROWS);
 
 #define SECTION(what) .settings = (what), .count = ARRAY_LEN(what), .names = what##_names
@@ -111,6 +125,7 @@ const struct conf_section conf_sections[CONF_SECTIONS] = {
 	[CONF_SUBSCRIBE] = { "subscribe", SECTION(subscribe), .parent = CONF_WEBHOOK, .max = 1 },
 	[CONF_HANDLER] = { "handler", SECTION(handler), .parent = CONF_TOP, .titled = true,
 			   .max = CONF_HANDLERS_MAX },
+	[CONF_ALERT] = { "alert", SECTION(alert), .parent = CONF_TOP, .max = 1 },
 	[CONF_AUTOTASK] = { "autotask", SECTION(autotask), .parent = CONF_TOP, .max = 1 },
 };
 

@@ -162,6 +162,20 @@ int conf_text_mail(const char *text, size_t index, struct error *err)
 	return error_set(err, EINVAL, "is not one mail address like noc@example.net");
 }
 
+int conf_text_alert(const char *text, size_t index, struct error *err)
+{
+	static const char kinds[] = CONF_ALERT_KINDS;
+	size_t len = strlen(text);
+
+	(void)index;
+	for (const char *at = kinds; *at && *text && !strchr(text, ' '); at += *at == ' ') {
+		if (strncasecmp(at, text, len) == 0 && (at[len] == ' ' || at[len] == '\0'))
+			return 0;
+		at += strcspn(at, " ");
+	}
+	return error_set(err, EINVAL, "is no kind of alert; kinds are %s", kinds);
+}
+
 int conf_text_any(const char *text, size_t index, struct error *err)
 {
 	(void)index;

@@ -11,7 +11,7 @@
 
 #define GUARD_REACTIVATIONS 3           /* in a day, of each webhook */
 #define GUARD_DAY_MS (24LL * 60 * 60 * 1000)
-#define GUARD_LIMIT 25                  /* failed events in a row, then Autotask switches off (vendor help) */
+#define GUARD_LIMIT CALLOUT_FAILURES_MAX /* failed events in a row */
 
 struct guard_webhook {
 	char title[CONF_NAME_MAX + 1];

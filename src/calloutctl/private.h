@@ -42,7 +42,7 @@ enum option_id {
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
-	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST,
+	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
 	OPT_COUNT_
 };
 
@@ -300,6 +300,7 @@ enum exit_status cmd_drop(struct ctl *ctl);
 enum exit_status cmd_hold(struct ctl *ctl);
 enum exit_status cmd_release(struct ctl *ctl);
 enum exit_status cmd_try(struct ctl *ctl);
+enum exit_status cmd_alert(struct ctl *ctl);
 enum exit_status cmd_send(struct ctl *ctl);
 enum exit_status cmd_sign(struct ctl *ctl);
 enum exit_status cmd_verify(struct ctl *ctl);

@@ -258,6 +258,20 @@ static void print_runners(const struct json_value *root)
 	}
 }
 
+static void print_alerts(const struct json_value *root)
+{
+	struct json_value alerts;
+
+	if (!object_of(root, "alerts", &alerts))
+		return;
+	if (member_true(&alerts, "configured"))
+		printf("Alerts: %" PRId64 " told, %" PRId64 " waiting, %" PRId64 " given up\n",
+		       member_number(&alerts, "told"), member_number(&alerts, "waiting"),
+		       member_number(&alerts, "given_up"));
+	else
+		puts("Alerts: nobody is told of trouble, there is no alert section");
+}
+
 static void print_running(const struct ctl *ctl, const struct json_value *root)
 {
 	static const char *const heads[] = { "RUNNING", ">EVENT", "RECORD", ">ATTEMPT", "SINCE", NULL };
@@ -301,6 +315,7 @@ enum exit_status cmd_status(struct ctl *ctl)
 	print_guard(ctl, &a.root);
 	print_running(ctl, &a.root);
 	print_runners(&a.root);
+	print_alerts(&a.root);
 	if (member_number(&a.root, "log_dropped"))
 		printf("\n%" PRId64 " log lines were lost because the journal did not take them\n",
 		       member_number(&a.root, "log_dropped"));

@@ -60,6 +60,7 @@ static void tell_on_main(void *arg)
 	daemon_tell(d);
 	if (d->intake)
 		outside_register(d);
+	alerting_store(d);
 	if (d->dispatcher)
 		dispatcher_store_changed(d->dispatcher);
 }
@@ -74,10 +75,13 @@ static void on_store_changed(void *arg)
 static void on_stored(void *arg)
 {
 	struct dispatcher *dispatcher = atomic_load(&((struct daemon *)arg)->to_wake);
+	struct vigil *vigil = atomic_load(&((struct daemon *)arg)->to_arm);
 
-	/* At a start it reads what is stored anyway. */
+	/* At a start they read what is stored anyway. */
 	if (dispatcher)
 		dispatcher_wake(dispatcher);
+	if (vigil)
+		vigil_stored(vigil);
 }
 
 static void deactivated_on_main(void *arg)
@@ -146,6 +150,7 @@ static int start_dispatcher(struct daemon *d, struct error *err)
 		.state_directory = d->state,
 		.child_fd = TAKE_FD(d->child_fd),
 		.runner_directory = d->has_runner_directory ? d->runner_directory : NULL,
+		.alerts = d->alerts,
 	};
 
 	int r = dispatcher_new(&o, &d->dispatcher, err);
@@ -164,6 +169,7 @@ static int open_intake(struct daemon *d, struct error *err)
 		.stored = on_stored,
 		.deactivated = on_deactivated,
 		.arg = d,
+		.alerts = d->alerts,
 	};
 
 	return intake_open(&o, &d->intake, err);
@@ -177,6 +183,7 @@ static void start_admin(struct daemon *d)
 		.journal = d->journal,
 		.dispatcher = d->dispatcher,
 		.intake = d->intake,
+		.alerts = d->alerts,
 		.daemon = {
 			.reload = admin_reload,
 			.site = admin_site,
@@ -219,6 +226,9 @@ static int start_rooms(struct daemon *d, struct error *err)
 	r = loop_new(&d->loop);
 	if (r < 0)
 		return error_set(err, -r, "cannot make the main loop: %s", strerror(-r));
+	r = alerting_open(d);
+	if (r < 0)
+		return error_set(err, -r, "cannot prepare alerts: %s", strerror(-r));
 	/* Autotask can connect from here on, and waits while the store is recovered. */
 	r = open_intake(d, err);
 	if (r < 0)
@@ -235,6 +245,9 @@ static int start_rooms(struct daemon *d, struct error *err)
 	if (r < 0)
 		return r;
 	start_admin(d);
+	r = alerting_start(d);
+	if (r < 0)
+		return error_set(err, -r, "cannot start alerts: %s", strerror(-r));
 	r = watch_start(d);
 	if (r < 0)
 		return error_set(err, -r, "cannot watch signals and timers: %s", strerror(-r));
@@ -287,12 +300,15 @@ void daemon_stop(struct daemon *d)
 	watch_stop(d);
 	d->intake = intake_stop(d->intake, DRAIN_MS);
 	atomic_store(&d->to_wake, NULL);
+	atomic_store(&d->to_arm, NULL);
 	d->admin = admin_stop(d->admin);
 	d->dispatcher = dispatcher_free(d->dispatcher);
 	child_stop(d);
+	alerting_stop(d);
 	d->journal = journal_stop(d->journal);
 	d->site = site_unref(d->site);
 	d->loop = loop_free(d->loop);
+	d->alerts = alerts_free(d->alerts);
 	passed_release(&d->passed);
 }
 
@@ -327,6 +343,7 @@ static int reload_steps(struct daemon *d, char *note, size_t note_cap, struct er
 	(void)conf_check(site_conf(site), log_finding, NULL);
 	(void)site_unref(d->site);
 	d->site = TAKE(site);
+	alerting_reload(d);
 	return 0;
 }
 
@@ -349,6 +366,7 @@ int daemon_reload(struct daemon *d, char *note, size_t note_cap, struct error *e
 			       "the last reload was refused, the old configuration is in force: %s",
 			       err->text);
 		log_err(&(struct log_ctx){ .reason = "config" }, "%s", d->degraded);
+		alerting_config(d);
 	}
 	(void)sd_notify(0, "READY=1");
 	daemon_tell(d);

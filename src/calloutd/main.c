@@ -62,7 +62,7 @@ static int check(const char *path)
 
 static int list_settings(void)
 {
-	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "autotask" };
+	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "alert", "autotask" };
 
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
 		for (const char *const *s = conf_settings(sections[i]); s && *s; s++)

@@ -7,11 +7,13 @@
 #define CALLOUTD_CALLOUTD_PRIVATE_H
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
 #include "admin/admin.h"
+#include "alert/alerts.h"
 #include "base/conf.h"
 #include "base/error.h"
 #include "base/loop.h"
@@ -35,6 +37,8 @@ struct passed {
 int passed_adopt(struct passed *p, struct error *err);
 void passed_release(struct passed *p);
 
+struct vigil;
+
 struct daemon {
 	const char *conf_path;          /* borrowed from the command line */
 	char state[PATH_MAX];           /* the state directory */
@@ -50,6 +54,10 @@ struct daemon {
 	struct dispatcher *_Atomic to_wake;     /* the same for the journal's thread; NULL: nobody yet */
 	struct intake *intake;
 	struct admin *admin;
+	struct alerts *alerts;
+	struct vigil *vigil;
+	struct vigil *_Atomic to_arm;   /* the same for the journal's thread; NULL: nobody (yet) */
+	char store_trouble[512];        /* the sentence about the store that was alerted last; "": none */
 	struct passed passed;
 
 	pid_t child;                    /* the runner we started, 0: none */
@@ -107,6 +115,24 @@ int child_watch(struct daemon *d);
  * hears of its end. False: there is no child. */
 bool child_end(struct daemon *d);
 void child_stop(struct daemon *d);      /* blocks until it has ended */
+
+/* alerting.c: alerts and who runs their program. Raising works between open and free. */
+int alerting_open(struct daemon *d);
+int alerting_start(struct daemon *d);   /* when all rooms are there; tells what was wrong at the start */
+void alerting_reload(struct daemon *d); /* another site is in force */
+void alerting_store(struct daemon *d);  /* look at the store's condition */
+void alerting_config(struct daemon *d); /* say why the configuration in force is not the one on disk */
+void alerting_stop(struct daemon *d);   /* after the dispatcher, before the journal */
+
+/*
+ * vigil.c: what no event tells: a webhook that is silent, deliveries that wait too long, a certificate that
+ * expires. One timer, far away while all is well.
+ */
+int vigil_new(struct daemon *d, struct vigil **ret);
+struct vigil *vigil_free(struct vigil *v);
+void vigil_reload(struct vigil *v);
+/* Something with deliveries was stored. Any thread, cheap. */
+void vigil_stored(struct vigil *v);
 
 /* watch.c: signals, watchdog, sweeping of intake's connections. */
 int watch_start(struct daemon *d);

@@ -53,6 +53,9 @@ void lane_check_usable(struct lane *l, const struct moment *now)
 		(void)snprintf(l->unusable, sizeof(l->unusable), "%s",
 			       err.text[0] ? err.text : "its command cannot be run");
 	if (l->unusable[0] && !was)
+		alerts_raise(l->d->alerts, ALERT_PAUSED, l->state.name, "handler %s has stopped, its events wait: %s",
+			     l->state.name, l->unusable);
+	if (l->unusable[0] && !was)
 		log_err(&ctx, "handler %s cannot be run, its deliveries wait: %s", l->state.name,
 			l->unusable);
 	else if (was && !l->unusable[0] && l->conf)
@@ -117,6 +120,10 @@ static void begin_pause(struct lane *l, unsigned step, int64_t now_ms, const cha
 	log_warn((&(struct log_ctx){ .handler = l->state.name, .reason = "paused" }),
 		 "handler %s paused: %s; one event probes in %s", l->state.name, why,
 		 duration_text(ms, text));
+	if (step == 0)
+		alerts_raise(l->d->alerts, ALERT_PAUSED, l->state.name,
+			     "handler %s is paused, its events wait: %s; one event probes in %s, and it goes on by itself once that comes through (or at once: calloutctl release %s)",
+			     l->state.name, why, text, l->state.name);
 }
 
 /* True when this failure is of another record than those before it in this row. */

@@ -362,6 +362,7 @@ int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, 
 		return error_set(err, ENOMEM, "out of memory");
 	d->loop = o->loop;
 	d->journal = o->journal;
+	d->alerts = o->alerts;
 	d->site = site_ref(o->site);
 	d->child_fd = TAKE_FD(child_fd);
 	d->has_child = d->child_fd >= 0;

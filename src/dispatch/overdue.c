@@ -58,4 +58,6 @@ void errand_watch(struct errand *e, const struct moment *now)
 				    .attempt = e->attempts + 1, .reason = "overdue" }),
 		"event %" PRId64 ": %s %s", e->event, e->lane->state.name,
 		errand_overdue_text(e, text, sizeof(text)));
+	alerts_raise(e->lane->d->alerts, ALERT_PAUSED, e->lane->state.name, "handler %s, event %" PRId64 ": it %s",
+		     e->lane->state.name, e->event, text);
 }

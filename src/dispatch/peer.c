@@ -248,6 +248,9 @@ static void refuse_unknown(struct peer *p, struct lane *l, const char *text)
 	(void)snprintf(l->unusable, sizeof(l->unusable),
 		       "runner %s does not know this handler: reload or restart it", p->name);
 	(void)link_reload(p->link);
+	alerts_raise(p->d->alerts, ALERT_PAUSED, l->state.name,
+		     "runner %s does not know handler %s, whose events wait: reload or restart it (it reads the configuration itself)",
+		     p->name, l->state.name);
 }
 
 static void on_refused(void *arg, const char *handler, int64_t event, unsigned attempt,
@@ -259,6 +262,8 @@ static void on_refused(void *arg, const char *handler, int64_t event, unsigned a
 
 	dispatch_soon(p->d);
 	if (event <= 0) {
+		if (why == WIRE_UNKNOWN_HANDLER)
+			(void)link_reload(p->link);
 		(void)trial_refused(p, event, text);
 		return;
 	}
@@ -321,6 +326,10 @@ static void on_reloaded(void *arg, bool ok, const char *text)
 	else
 		log_err(&(struct log_ctx){ .reason = "config" },
 			"runner %s refused to reload: %s", p->name, text);
+	if (!ok)
+		alerts_raise(p->d->alerts, ALERT_CONFIG, p->name,
+			     "runner %s refused to reload and runs handlers by its old configuration: %s; mend it, then calloutctl reload",
+			     p->name, text);
 }
 
 /* ---- runners by name ---- */

@@ -145,6 +145,7 @@ struct trial;
 struct dispatcher {
 	struct loop *loop;
 	struct journal *journal;
+	struct alerts *alerts;
 	struct site *site;
 	char *state_directory, *runner_directory;
 	int child_fd;
@@ -237,7 +238,7 @@ void errand_expect(struct errand *e, const struct moment *now); /* by when its e
 void errand_watch(struct errand *e, const struct moment *now);  /* is it over? Said in the log once */
 const char *errand_overdue_text(const struct errand *e, char *dst, size_t cap);
 
-/* trial.c: calloutctl try */
+/* trial.c: calloutctl try, and alerts */
 bool trial_result(struct peer *p, const struct link_result *r);
 bool trial_refused(struct peer *p, int64_t event, const char *text);
 void trials_lost(struct peer *p);

@@ -87,6 +87,23 @@ static void goes_on(struct errand *e)
 	lane_forget(l, e->event);
 }
 
+/* Given up, and that is durable. */
+static void tell_dead(const struct errand *e, const struct settling *t)
+{
+	const char *handler = e->lane->state.name;
+
+	if (!t->settle.attempt) {
+		alerts_raise(e->lane->d->alerts, ALERT_FAILED, handler,
+			     "event %" PRId64 " (%s) is a dead letter of handler %s, which never ran for it: its content had been removed by then; calloutctl show %" PRId64 " tells more",
+			     e->event, e->record, handler, e->event);
+		return;
+	}
+	alerts_raise(e->lane->d->alerts, ALERT_FAILED, handler,
+		     "event %" PRId64 " (%s) is a dead letter: handler %s failed for it %u times, the last ended as %s (%d); calloutctl show %" PRId64 " tells more, calloutctl retry %" PRId64 " runs it again",
+		     e->event, e->record, handler, t->settle.attempts, attempt_result_name(t->attempt.result),
+		     t->attempt.status, e->event, e->event);
+}
+
 static void finish(struct dispatcher *d, struct order *o)
 {
 	struct settling *t = settling_of(o);
@@ -100,6 +117,8 @@ static void finish(struct dispatcher *d, struct order *o)
 	}
 	d->writable = true;
 	d->stuck_wait_ms = 0;
+	if (o->result == 0 && t->settle.state == DELIVERY_FAILED)
+		tell_dead(e, t);
 	if (o->result == 0)
 		lane_behind(l, e->record, e->hash, t->behind);
 	if (t->settle.state == DELIVERY_PARKED)

@@ -113,6 +113,7 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	tallies_init(&in->tallies);
 	in->stored = o->stored;
 	in->deactivated = o->deactivated;
+	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
 	in->clients = clients_new();
 	r = in->clients ? build(in, o, err) : error_set(err, ENOMEM, "out of memory");
@@ -290,6 +291,7 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 		(void)pthread_mutex_lock(&in->stored_lock);
 		in->stored = NULL;
 		in->deactivated = NULL;
+		atomic_store(&in->alerts, NULL);
 		(void)pthread_mutex_unlock(&in->stored_lock);
 		return NULL;
 	}

@@ -12,6 +12,7 @@
  *   draft.c     from a body to what the store accepts (admin/ uses it too)
  *   record.c    from a verdict to the journal, and back
  *   report.c    a verdict's answer, its log line and its counter
+ *   alarm.c     what of it somebody should be told
  *   clients.c   requests in flight per client
  *   tally.c     counters, notices and log lines per webhook
  *
@@ -49,12 +50,15 @@
 #define TALLY_NOTICE_MS 60000   /* unverified deactivation notices: one per so long and webhook */
 
 /* Of one webhook by title, or of "" (no webhook's path). Lives as long as intake. */
+struct request;
+
 struct tally {
 	struct tally *next;
 	char title[CONF_NAME_MAX + 1];
 	_Atomic uint64_t results[INTAKE_RESULT_COUNT_];
 	_Atomic int64_t last_callout_ms;
 	_Atomic int64_t noted_until_ms; /* CLOCK_MONOTONIC: an unverified notice is durable and fresh until then */
+	_Atomic unsigned failing;       /* callouts in a row that were answered 5xx */
 	const void *noting;             /* journal thread only: the request whose notice is being written */
 	_Atomic uint64_t guid_mark;     /* of the registered Guid; 0: none */
 	_Atomic uint64_t strangers;     /* callouts with another one */
@@ -83,6 +87,11 @@ struct registration tallies_registered(struct tallies *t, const struct tally *y)
 void tallies_compare(struct tallies *t, struct tally *y, const char *guid, int64_t now_ms);
 /* Log how many lines were left out in windows that are over. Ms until it wants to be called again, -1: not. */
 int64_t tallies_flush(struct tallies *t, int64_t now_ms);
+
+/* ---- alarm.c ---- */
+
+/* After a verdict was counted. */
+void alarm_verdict(const struct request *q);
 
 /* ---- clients.c ---- */
 
@@ -320,6 +329,7 @@ struct intake {
 	void (*stored)(void *arg);      /* NULL: nobody listens any more */
 	void (*deactivated)(void *arg);
 	void *arg;
+	struct alerts *_Atomic alerts;  /* NULL: nobody is told (any more) */
 	struct tls *tls;                /* NULL: no HTTPS */
 	struct tallies tallies;
 	struct clients *clients;

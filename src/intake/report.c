@@ -155,4 +155,5 @@ void report(struct request *q)
 	log_line(q);
 	if (q->draft.verified && rows[q->verdict].status == MHD_HTTP_OK)
 		tallies_compare(&q->in->tallies, q->tally, q->draft.callout.guid, clock_mono_ms());
+	alarm_verdict(q);
 }

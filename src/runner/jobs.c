@@ -22,7 +22,7 @@ static struct job *find(const struct runner *r, const struct order *o)
 
 static const struct conf_handler *handler_of(const struct runner *r, const char *title)
 {
-	const struct conf_handler *h = conf_handler_find(r->conf, title);
+	const struct conf_handler *h = conf_program_find(r->conf, title);
 
 	return h && (!r->name || strcmp(h->runner, r->name) == 0) ? h : NULL;
 }

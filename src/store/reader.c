@@ -40,6 +40,7 @@ static const char *const questions[RD_COUNT_] = {
 		"SELECT due_ms FROM parked WHERE handler = ? AND blocked = 0 ORDER BY due_ms LIMIT 1",
 	[RD_HANDLED_NEWER] = HANDLED_NEWER,
 	[RD_REGISTRATIONS] = "SELECT webhook, guid, id FROM registration ORDER BY webhook",
+	[RD_ALERTS] = "SELECT kind, level, object, since_ms, last_ms, count, window_ms, told, text FROM alert",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"
 		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",

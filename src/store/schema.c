@@ -27,6 +27,13 @@ AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 	"CREATE TABLE registration(" /* what calloutctl found out about a webhook at Autotask */ \
 	"webhook TEXT PRIMARY KEY, guid TEXT NOT NULL, id INTEGER NOT NULL) WITHOUT ROWID;"
 
+#define ALERT \
+	"CREATE TABLE alert(" /* what is untold, and how often it was told lately */ \
+	"kind INTEGER NOT NULL, level INTEGER NOT NULL, object TEXT NOT NULL," \
+	"since_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL," \
+	"window_ms INTEGER NOT NULL, told INTEGER NOT NULL, text TEXT NOT NULL," \
+	"PRIMARY KEY(kind, object, level)) WITHOUT ROWID;"
+
 static const char tables[] =
 	"CREATE TABLE handler("
 	"id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -87,6 +94,8 @@ static const char tables[] =
 
 	REGISTRATION
 
+	ALERT
+
 	"CREATE TABLE attempt("
 	"event INTEGER NOT NULL, handler INTEGER NOT NULL, run INTEGER NOT NULL,"
 	"number INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
@@ -116,6 +125,8 @@ static const char *const steps[] = {
 	"UPDATE handled SET sequence = e.sequence, time_ms = " MS_OF("e.time") ","
 	" plain_ms = CASE WHEN e.sequence IS NULL THEN " MS_OF("e.time") " END"
 	" FROM event e WHERE e.id = handled.event;",
+
+	ALERT,
 };
 _Static_assert(ARRAY_LEN(steps) == STORE_SCHEMA - 1, "every older version needs a way here");
 _Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the steps say so");

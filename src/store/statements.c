@@ -82,6 +82,11 @@ const char *const store_statements[ST_COUNT_] = {
 		"INSERT INTO registration(webhook, guid, id) VALUES(?, ?, ?) ON CONFLICT(webhook)"
 		" DO UPDATE SET guid = excluded.guid, id = excluded.id",
 
+	[ST_ALERT_CLEAR] = "DELETE FROM alert",
+	[ST_ALERT_ADD] =
+		"INSERT INTO alert(kind, level, object, since_ms, last_ms, count, window_ms, told, text)"
+		" VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+
 	[ST_ATTEMPT_LAST] =
 		"SELECT run, number, started_ms FROM attempt WHERE event = ? AND handler = ?"
 		" ORDER BY run DESC LIMIT 1",

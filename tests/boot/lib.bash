@@ -20,11 +20,17 @@ boot() {
 	make -s -C "$ROOT" BUILD="$BUILD" PREFIX=/usr DESTDIR="$ROOTFS" install >/dev/null
 	quiet_host_services
 	configure
+	export M T ROOTFS
+	power_on
+}
+
+# power_on, power_off: the machine as it is on its disk.
+power_on() {
 	systemd-nspawn -D "$ROOTFS" --register=no --keep-unit --boot --console=read-only \
 		--private-network --link-journal=no --capability=CAP_BPF,CAP_NET_ADMIN \
 		--system-call-filter=bpf </dev/null >"$M/boot.log" 2>&1 3>&- &
 	NSPAWN=$!
-	export M T ROOTFS NSPAWN
+	export NSPAWN
 	poll 20 leader_known
 	poll 60 booted
 }
@@ -138,11 +144,14 @@ drop_in() {
 	inside systemctl daemon-reload
 }
 
-shut_down() {
+power_off() {
 	if [ -n "${NSPAWN:-}" ] && [ -n "${LEADER:-}" ]; then
 		kill -RTMIN+4 "$LEADER" 2>/dev/null || true
 		poll 30 gone || kill -KILL "$NSPAWN" 2>/dev/null || true
 	fi
+}
+shut_down() {
+	power_off
 	if [ -n "${M:-}" ]; then
 		umount "$ROOTFS" 2>/dev/null || umount -l "$ROOTFS" 2>/dev/null || true
 		rm -rf "$M"

@@ -3,41 +3,16 @@
 # file and run as they stand, on a booted machine that has never seen calloutd.
 
 load lib
+load bare
 load ../blocks
 
 setup_file() {
 	boot
-	cut_source
+	cut_source "$ROOTFS$SOURCE"
 }
 teardown_file() { shut_down; }
 teardown() { tell; }
 
-# ---- a machine without us: lib.bash's boot, but nothing installed, configured or enabled ----
-
-make() { :; }
-configure() { :; }
-booted() { inside systemctl is-active -q multi-user.target; }
-eval "$(declare -f quiet_host_services | sed '1s/.*/quiet_others ()/')"
-quiet_host_services() {
-	quiet_others
-	rm -f "$ROOTFS"/etc/systemd/system/*.wants/calloutd*
-	# Where sudo is not installed: root becomes root by itself.
-	[ -e "$ROOTFS/usr/bin/sudo" ] || printf '#!/bin/sh\nexec "$@"\n' >"$ROOTFS/usr/bin/sudo"
-	chmod 0755 "$ROOTFS/usr/bin/sudo"
-}
-# The sources as they come from a checkout, without anything built.
-cut_source() {
-	mkdir -p "$ROOTFS/usr/src/calloutd"
-	tar -C "$ROOT" --exclude=.git --exclude='./build*' -cf - . | tar -C "$ROOTFS/usr/src/calloutd" -xf -
-}
-
-# follow DIRECTORY: what stdin says, line by line, as an administrator's shell in the machine would run it.
-follow() {
-	inside env -i HOME=/root USER=root LANG=C.UTF-8 TERM=dumb \
-		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		bash -euo pipefail -c 'cd "$1" && source /dev/stdin' follow "$1"
-}
-SOURCE=/usr/src/calloutd
 FIRST='The first webhook in ten minutes'
 REACHABLE='Reachable: behind a proxy, or with its own certificate'
 
@@ -92,8 +67,6 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	again() { [ "$(bctl show 1 | grep -cF '| Ticket 1: create')" = 2 ]; }
 	poll 10 again
 }
-# follow_file PATH: an editor's part, keeping owner and mode.
-follow_file() { cat >"$ROOTFS$1"; }
 
 @test "The first webhook: the handler in Python" {
 	install_handler 3

@@ -54,7 +54,7 @@ REACHABLE='Reachable: behind a proxy, or with its own certificate'
 # settings FIELD: "SECTION KEY VALUE" of calloutd.conf(5), VALUE by the manual's "Default:", or the bounds "LOW HIGH".
 settings() {
 	man_text calloutd.conf.5 | awk -v field="$1" '
-		/^\.Ss (webhook|handler|subscribe|autotask)/ { section = $2 }
+		/^\.Ss (webhook|handler|subscribe|alert|autotask)/ { section = $2 }
 		/^\.Sh SETTINGS/ { section = "top" }
 		/^\.Sh FILES/ { exit }
 		/^\.It Cm / { key = $3; next }
@@ -69,13 +69,14 @@ settings() {
 conf_with() {
 	local line="$2 = $3"
 	[ "$1" != top ] || echo "$line"
-	if [ "$1" = subscribe ]; then
-		conf_webhook | sed "s|^}|    subscribe { entity = \"Ticket\" events = { \"update\" } $line }\n}|"
-	else
-		conf_webhook
-	fi
+	case $1 in
+	webhook) conf_webhook | sed "s|^}|    $line\n}|" ;;
+	subscribe) conf_webhook | sed "s|^}|    subscribe { entity = \"Ticket\" events = { \"update\" } $line }\n}|" ;;
+	*) conf_webhook ;;
+	esac
 	handler hello <<<'#!/bin/sh'
 	if [ "$1" = handler ]; then conf_handler hello "$line"; else conf_handler hello; fi
+	[ "$1" != alert ] || printf 'alert {\n    command = { "%s" }\n    %s\n}\n' "$T/handlers/hello" "$line"
 }
 
 # lines_of SECTION: the defaults as settings. spelt_out SECTION-FUNCTION: a configuration with what it prints for each.
@@ -89,6 +90,7 @@ spelt_out() {
 		webhook "tickets" {
 		    path = "$HOOK"
 		    secrets = { "file:$T/secret" }
+		    $("$1" webhook)
 		    subscribe {
 		        entity = "Ticket"
 		        events = { "update" }
@@ -99,6 +101,10 @@ spelt_out() {
 		    webhooks = { "tickets" }
 		    command = { "$T/handlers/hello" }
 		    $("$1" handler)
+		}
+		alert {
+		    command = { "$T/handlers/hello" }
+		    $("$1" alert)
 		}
 		autotask {
 		    username = "api-user@example.net"
@@ -117,7 +123,7 @@ spelt_out() {
 	start_daemon
 	ctl config >"$T/plain"
 	spelt_out lines_of >"$T/calloutd.conf"
-	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 11))" ]
+	[ "$(grep -c ' = ' "$T/calloutd.conf")" = "$(($(wc -l <"$T/defaults") + 12))" ]
 	ctl reload
 	ctl config | diff "$T/plain" -
 	grep -qx 'top listen { "127.0.0.1:9080" }' "$T/defaults"
@@ -217,6 +223,37 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 	done
 }
 
+@test "calloutd.conf(5), calloutd-handler(7), README: alerts" {
+	# The kinds: those of --help, in the same order.
+	diff <("$BUILD/calloutctl" alert --help | sed -n 's/^KIND is one of: \(.*\)\.$/\1/p' | tr ' ' '\n') \
+		<(man_text calloutd.conf.5 | sed -n '/^The kinds, each/,/^\.El/p' | sed -n 's/^\.It Li //p')
+	# README's section, with its program in its place, tells; what the program gets is what the manual shows.
+	heading='Be told when something is wrong'
+	mkdir "$T/installed"
+	block "$heading" 1 | sed -n "s|^sudo \(install .*\)/etc/calloutd/handlers/|\1$T/installed/|p" >"$T/steps"
+	(cd "$ROOT" && sh -eu "$T/steps")
+	cat >"$T/installed/sendmail" <<-'EOT'
+		#!/bin/sh
+		cat >"$(dirname "$0")/mail"
+	EOT
+	chmod 0755 "$T/installed/sendmail"
+	{ conf_top; conf_webhook; conf_handler record
+	  block "$heading" 2 | sed "s|/etc/calloutd/handlers|$T/installed|; s|environment = { |&\"SENDMAIL=$T/installed/sendmail\", |"; } >"$T/calloutd.conf"
+	start_daemon
+	command=$(block "$heading" 3 | sed -n 's/^calloutctl //p')
+	# shellcheck disable=SC2086 # words
+	ctl $command
+	grep -q '^To: noc@example.net$' "$T/installed/mail"
+	handler tell <<-'EOT'
+		#!/bin/sh
+		cat >"$(dirname "$0")/../got"
+	EOT
+	sed -i "s|$T/installed/alert-mail.sh|$T/handlers/tell|" "$T/calloutd.conf"
+	ctl reload
+	ctl alert --test failed
+	diff <(man_block calloutd-handler.7 1 | jq -S 'map_values(type)') <(jq -S 'map_values(type)' "$T/got")
+}
+
 @test "calloutd(8), calloutd-runner(8): the options are those of --help" {
 	for page in calloutd.8 calloutd-runner.8; do
 		diff <("$BUILD/${page%.8}" --help | sed -nE 's/^  .*--([a-z]+).*/\1/p' | sort -u) \
@@ -249,7 +286,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 
 @test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
 	far_side
-	man_block calloutd-handler.7 1 | handler forward
+	man_block calloutd-handler.7 2 | handler forward
 	{ conf_top; conf_webhook; conf_handler forward "environment = { \"TARGET_URL=http://127.0.0.1:$FAR/\" }"; } >"$T/calloutd.conf"
 	start_daemon
 	[ "$(post "$(body 1 Update)")" = 200 ]

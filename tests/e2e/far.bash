@@ -22,7 +22,7 @@ far_side() {
 		    def do_POST(self):
 		        body = self.rfile.read(int(self.headers["Content-Length"]))
 		        with open(sys.argv[2] + "/far.log", "ab") as f:
-		            f.write(self.headers["Idempotency-Key"].encode() + b" " + body + b"\n")
+		            f.write((self.headers["Idempotency-Key"] or "-").encode() + b" " + body + b"\n")
 		        self.send_response(int(open(sys.argv[2] + "/status").read()))
 		        self.send_header("Content-Length", "0")
 		        self.end_headers()

@@ -65,9 +65,14 @@ switches() { awk '/ctxt_switches/ {n += $2} END {print n}' /proc/"$1"/task/*/sta
 	((SECONDS < 300))
 }
 
-@test "idle, nobody wakes up" {
+@test "idle, nobody wakes up; not for alerts either, with a callout expected and one alert told" {
 	conf_usual
+	sed -i 's|    secrets = .*|&\n    expect-every = "1h"|' "$T/calloutd.conf"
+	printf 'alert {\n command = { "/bin/true" }\n}\n' >>"$T/calloutd.conf"
 	start_daemon
+	[ "$(SECRET=wrong post "$(body 1)")" = 401 ]
+	told() { ctl status --json | jq -e '.alerts.told == 1'; }
+	poll 10 told
 	runner=$(pgrep -P "$DAEMON")
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 5 reached record done 1

@@ -35,7 +35,7 @@ static const char everything[] =
 	"request-timeout = \"100ms\" log-level = \"debug\"\n"
 	"webhook \"t-1._x\" {\n"
 	"  path = \"/a-._~!$&'()*+,;=:@/b\" deactivation-path = '/c'\n"
-	"  secrets = { \"file:/s1\", \"credential:two\" }\n"
+	"  secrets = { \"file:/s1\", \"credential:two\" } expect-every = \"3650d\"\n"
 	"  name = \"fifty characters: \xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9 0123456789 012345678901\"\n"
 	"  subscribe {\n"
 	"    entity = \"Ticket\" events = { \"create\", \"UPDATE\", \"delete\" }\n"
@@ -56,6 +56,9 @@ static const char everything[] =
 	"  timeout = \"10ms\" retry = { \"10ms\", \"30d\" } concurrency = 256 rate = \"30/1m\"\n"
 	"  runner = \"other\" log-output = \"none\"\n"
 	"}\n"
+	"alert { command = { \"/bin/true\", \"--noc\" } on = { \"Disk\", \"silent\" } at-most = \"1000/30d\"\n"
+	"  backlog-after = \"1s\" certificate-before = \"1m\" environment = { \"A=b\" } timeout = \"10ms\"\n"
+	"  retry = { \"10ms\" } runner = \"other\" log-output = \"none\" }\n"
 	"autotask { username = \"u@example.net\" secret = \"file:/s\" integration-code = \"credential:c\"\n"
 	"  zone-information = \"https://x/v1.0/zoneInformation\" ca-file = \"/etc/ssl/ours.pem\" sequence-gaps = true }\n";
 

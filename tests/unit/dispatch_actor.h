@@ -78,6 +78,7 @@ struct house {
 	struct loop *loop;
 	struct journal *journal;
 	struct site *site;
+	struct alerts *alerts;          /* NULL: nobody is told */
 	struct dispatcher *dispatcher;
 	struct actor actor;
 	void *arg;                      /* the test's own */

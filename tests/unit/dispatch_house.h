@@ -64,6 +64,7 @@ static UNUSED void house_dispatch(struct house *h)
 		.state_directory = h->reads_from ? h->reads_from : h->directory,
 		.child_fd = -1,
 		.runner_directory = h->directory,
+		.alerts = h->alerts,
 		.grace_ms = h->grace_ms,
 		.recheck_ms = h->recheck_ms,
 		.overdue_ms = h->overdue_ms,

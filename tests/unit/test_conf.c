@@ -64,6 +64,8 @@ static void nothing_set_means_the_defaults(void **state)
 	assert_int_equal(c->log_level, LOG_INFO);
 	assert_int_equal(c->webhook_count, 0);
 	assert_int_equal(c->handler_count, 0);
+	assert_null(c->alert);
+	assert_null(conf_program_find(c, CONF_ALERT_TITLE));
 	assert_null(c->autotask);
 	conf_free(c);
 	assert_null(conf_free(NULL));
@@ -74,6 +76,7 @@ static void sections_have_defaults_too(void **state)
 	static const int64_t retry[] = { 10 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE,
 					 2 * HOUR, 6 * HOUR, 12 * HOUR, 24 * HOUR };
 	struct conf *c = load_good("\n" WEBHOOK HANDLER_OPEN "}\n"
+				   "alert { command = { \"/bin/true\" } }\n"
 				   "webhook \"s\" { path = \"/s\" secrets = { \"file:/s\" }\n"
 				   "subscribe { entity = \"Ticket\" events = { \"Create\" } } }");
 	const struct conf_webhook *w = conf_webhook_find(c, "tickets");
@@ -85,6 +88,7 @@ static void sections_have_defaults_too(void **state)
 	assert_string_equal(w->title, "tickets");
 	assert_string_equal(w->name, "tickets");
 	assert_null(w->deactivation_path);
+	assert_int_equal(w->expect_every_ms, 0);
 	assert_null(w->subscribe);
 	(void)snprintf(where, sizeof(where), "%s:2", at_home("good.conf"));
 	assert_string_equal(w->where, where);
@@ -103,6 +107,20 @@ static void sections_have_defaults_too(void **state)
 	assert_memory_equal(h->retry_ms, retry, sizeof(retry));
 	assert_int_equal(h->concurrency, 1);
 	assert_int_equal(h->rate.count, 0);
+	assert_string_equal(h->runner, "default");
+	assert_true(h->log_output);
+
+	check_list(&c->alert->on, 12, "failed", "quarantined", "deactivated", "silent", "backlog", "signature",
+		   "disk", "loop", "config", "paused", "certificate", "unavailable");
+	assert_true(c->alert->at_most.count == 1 && c->alert->at_most.per_ms == 15 * MINUTE);
+	assert_int_equal(c->alert->backlog_after_ms, HOUR);
+	assert_int_equal(c->alert->certificate_before_ms, 14 * DAY);
+	h = conf_program_find(c, CONF_ALERT_TITLE);
+	assert_ptr_equal(h, &c->alert->program);
+	assert_ptr_equal(conf_program_find(c, "page"), conf_handler_find(c, "page"));
+	assert_null(conf_handler_find(c, CONF_ALERT_TITLE));
+	assert_int_equal(h->timeout_ms, MINUTE);
+	assert_int_equal(h->retry_count, ARRAY_LEN(retry));
 	assert_string_equal(h->runner, "default");
 	assert_true(h->log_output);
 
@@ -156,6 +174,7 @@ static void check_webhook(const struct conf_webhook *w)
 	assert_string_equal(w->path, "/a-._~!$&'()*+,;=:@/b");
 	assert_string_equal(w->deactivation_path, "/c");
 	check_list(&w->secrets, 2, "file:/s1", "credential:two");
+	assert_int_equal(w->expect_every_ms, 3650 * DAY);
 	assert_true(strncmp(w->name, "fifty", 5) == 0);
 	assert_string_equal(s->entity, "Ticket");
 	check_list(&s->events, 3, "create", "update", "delete");
@@ -214,6 +233,11 @@ static void every_setting_arrives(void **state)
 	check_webhook(&c->webhooks[0]);
 	assert_int_equal(c->handler_count, 1);
 	check_handler(&c->handlers[0]);
+	check_list(&c->alert->on, 2, "disk", "silent");
+	check_list(&c->alert->program.command, 2, "/bin/true", "--noc");
+	assert_true(c->alert->at_most.count == 1000 && c->alert->at_most.per_ms == 30 * DAY);
+	assert_int_equal(c->alert->backlog_after_ms, SECOND);
+	assert_int_equal(c->alert->certificate_before_ms, MINUTE);
 	assert_non_null(c->autotask);
 	assert_string_equal(c->autotask->username, "u@example.net");
 	assert_string_equal(c->autotask->secret, "file:/s");
@@ -494,9 +518,10 @@ static void settings_are_listed(void **state)
 		size_t count;
 	} rows[] = {
 		{ "", "listen", "log-level", 24 },
-		{ "webhook", "path", "name", 4 },
+		{ "webhook", "path", "expect-every", 5 },
 		{ "subscribe", "entity", "owner", 11 },
 		{ "handler", "webhooks", "log-output", 14 },
+		{ "alert", "command", "log-output", 10 },
 		{ "autotask", "username", "sequence-gaps", 6 },
 	};
 
@@ -512,7 +537,7 @@ static void settings_are_listed(void **state)
 		assert_string_equal(names[0], rows[i].first);
 		assert_string_equal(names[count - 1], rows[i].last);
 	}
-	assert_null(conf_settings("alert"));
+	assert_null(conf_settings("alarm"));
 }
 
 int main(void)

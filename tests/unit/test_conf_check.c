@@ -305,7 +305,8 @@ static void paths_one_might_guess(void **state)
 /* Over several files, and webhooks and handlers mixed. */
 static void findings_come_in_the_order_of_the_files(void **state)
 {
-	static const char *const order[] = { "\"h1\"", "\"w1\"", "of deactivation-path", "\"h2\"", "\"h3\"", "\"w2\"" };
+	static const char *const order[] = { "\"h1\"", "\"w1\"", "of deactivation-path", "\"h2\"", "\"h3\"", "the alert's program cannot run",
+					     "\"w2\"" };
 	struct error err = { "" };
 	struct conf *c = NULL;
 	struct findings f;
@@ -315,12 +316,13 @@ static void findings_come_in_the_order_of_the_files(void **state)
 	write_file("main.conf", "handler \"h1\" { webhooks = { \"w1\" } command = { \"/no/1\" } }\n"
 		   "webhook \"w1\" { path = \"/1\" secrets = { \"file:/s\" } deactivation-path = \"/1off\" }\n"
 		   "handler \"h2\" { webhooks = { \"w1\" } command = { \"/no/2\" } }\n");
-	write_file("conf.d/a.conf", "handler \"h3\" { webhooks = { \"w1\" } command = { \"/no/3\" } }\n");
+	write_file("conf.d/a.conf", "handler \"h3\" { webhooks = { \"w1\" } command = { \"/no/3\" } }\n"
+		   "alert { command = { \"/no/4\" } }\n");
 	write_file("conf.d/b.conf", "webhook \"w2\" { path = \"/2\" secrets = { \"file:/s\" } }\n");
 	assert_int_equal(conf_load(at_home("main.conf"), &c, &err), 0);
 	f = check(c);
 	assert_int_equal(f.count, ARRAY_LEN(order));
-	assert_int_equal(f.serious, 3);
+	assert_int_equal(f.serious, 4);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (!strstr(f.text[i], order[i]))
 			fail_msg("%zu: wanted %s, got %s", i, order[i], f.text[i]);

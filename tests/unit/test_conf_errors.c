@@ -134,10 +134,12 @@ static void unknown_settings(void **state)
 		{ "handler \"x\" {\n qqqqqqqq = 1 }", 2, "in this 'handler' section; calloutd.conf(5)" },
 		{ "autotask {\n user = \"x\" }", 2, "did you mean 'username'?" },
 		{ "webhook \"x\" { subscribe {\n field = { } } }", 2, "did you mean 'fields'?" },
-		{ "alert { command = { \"/bin/x\" } }", 1, "unknown section 'alert'" },
+		{ "alarm { command = { \"/bin/x\" } }", 1, "unknown section 'alarm'; did you mean 'alert'?" },
+		{ "alert {\n webhooks = { \"x\" } }", 2, "it is a setting of 'handler' sections" },
+		{ "alert {\n concurrency = 2 }", 2, "it is a setting of 'handler' sections" },
 		{ HANDLER_OPEN "\ncollect = \"30s\" }", 2, "unknown setting 'collect'" },
 		{ "loop-limit = 3", 1, "unknown setting 'loop-limit'" },
-		{ "webhook \"x\" {\nexpect-every = \"24h\" }", 2, "unknown setting 'expect-every'" },
+		{ "webhook \"x\" {\nexpect = \"24h\" }", 2, "did you mean 'expect-every'?" },
 		{ "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
 		  "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xe2\x82\xac = 1", 1,
 		  "\xc3\xa9...'" },
@@ -256,6 +258,22 @@ static void ranges(void **state)
 		{ "log-level = \"notice\"", 1, "\"error\", \"warning\", \"info\" or \"debug\"" },
 		{ "listen = { }", 1, "the list has 0 items; it may have 1 to 32" },
 	};
+	static const struct row alert[] = {
+		{ "on = { \"nonsense\" } }", 2, "'nonsense': is no kind of alert; kinds are failed quarantined " },
+		{ "on = { \"fail\" } }", 2, "is no kind of alert" },
+		{ "on = { \"failed quarantined\" } }", 2, "is no kind of alert" },
+		{ "on = { \"\" } }", 2, "is no kind of alert" },
+		{ "on = { } }", 2, "the list has 0 items; it may have 1 to 32" },
+		{ "on = { \"disk\", \"DISK\" } }", 2, "twice" },
+		{ "at-most = \"15m\" }", 2, "is not a rate" },
+		{ "at-most = \"1001/15m\" }", 2, "out of range: 1 to 1000" },
+		{ "backlog-after = \"999ms\" }", 2, "out of range: from \"1s\"" },
+		{ "certificate-before = \"59s\" }", 2, "out of range: from \"1m\"" },
+		{ "timeout = \"8d\" }", 2, "out of range" },
+		{ "retry = { } }", 2, "1 to 64" },
+		{ "environment = { \"PATH=/x\" } }", 2, "PATH is set by the runner itself" },
+		{ "environment = { \"A=1\", \"A=2\" } }", 2, "A is set twice" },
+	};
 	static const struct row handler[] = {
 		{ "concurrency = 0 }", 3, "from 1 to 256" },
 		{ "concurrency = 257 }", 3, "from 1 to 256" },
@@ -303,6 +321,14 @@ static void ranges(void **state)
 		struct row row = handler[i];
 
 		(void)snprintf(text, sizeof(text), "%s%s\n%s", WEBHOOK, HANDLER_OPEN, handler[i].text);
+		row.text = text;
+		check_rows(&row, 1);
+	}
+	check_rows(&(struct row){ "alert {\n}", 1, "this alert section has no command" }, 1);
+	for (size_t i = 0; i < ARRAY_LEN(alert); i++) {
+		struct row row = alert[i];
+
+		(void)snprintf(text, sizeof(text), "alert { command = { \"/bin/true\" }\n%s", alert[i].text);
 		row.text = text;
 		check_rows(&row, 1);
 	}

@@ -72,6 +72,7 @@ static void uncommented_it_is_good(void **state)
 	assert_int_equal(c->handler_count, 2);
 	assert_non_null(conf_handler_find(c, "hello"));
 	assert_int_equal(conf_handler_find(c, "page-on-call")->when_count, 2);
+	assert_non_null(c->alert);
 	assert_non_null(c->autotask);
 	conf_free(c);
 }
@@ -94,7 +95,7 @@ static void top_level_values_are_the_defaults(void **state)
 
 static void every_setting_is_shown(void **state)
 {
-	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "autotask" };
+	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "alert", "autotask" };
 	AUTO(free) char *text = uncommented();
 
 	(void)state;

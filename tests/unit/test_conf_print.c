@@ -57,6 +57,7 @@ static void same_webhook(const struct conf_webhook *a, const struct conf_webhook
 	same_text(a->path, b->path);
 	same_text(a->deactivation_path, b->deactivation_path);
 	same_list(&a->secrets, &b->secrets);
+	assert_true(a->expect_every_ms == b->expect_every_ms);
 	same_subscribe(a->subscribe, b->subscribe);
 }
 
@@ -111,6 +112,18 @@ static void same_numbers(const struct conf *a, const struct conf *b)
 	assert_int_equal(a->log_level, b->log_level);
 }
 
+static void same_alert(const struct conf_alert *a, const struct conf_alert *b)
+{
+	assert_int_equal(a == NULL, b == NULL);
+	if (!a)
+		return;
+	same_handler(&a->program, &b->program);
+	same_list(&a->on, &b->on);
+	assert_true(a->at_most.count == b->at_most.count && a->at_most.per_ms == b->at_most.per_ms);
+	assert_true(a->backlog_after_ms == b->backlog_after_ms);
+	assert_true(a->certificate_before_ms == b->certificate_before_ms);
+}
+
 /* Everything but the names of files. */
 static void same_conf(const struct conf *a, const struct conf *b)
 {
@@ -130,6 +143,7 @@ static void same_conf(const struct conf *a, const struct conf *b)
 	assert_int_equal(a->handler_count, b->handler_count);
 	for (size_t i = 0; i < a->handler_count; i++)
 		same_handler(&a->handlers[i], &b->handlers[i]);
+	same_alert(a->alert, b->alert);
 	assert_int_equal(a->autotask == NULL, b->autotask == NULL);
 	if (!a->autotask)
 		return;
@@ -168,7 +182,7 @@ static void defaults_and_everything_survive(void **state)
 
 static void every_setting_is_spelt_out(void **state)
 {
-	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "autotask" };
+	static const char *const sections[] = { "", "webhook", "subscribe", "handler", "alert", "autotask" };
 	struct conf *rich = load_good(everything), *poor = load_good("");
 	AUTO(free) char *all = printed(rich);
 	AUTO(free) char *defaults = printed(poor);

@@ -76,6 +76,14 @@ static const char to_version_2[] =
 	"UPDATE event SET sequence = 98, time = 'no time' WHERE id = 5;"
 	"PRAGMA user_version = 2;";
 
+/* And version 3 of that. */
+static const char to_version_3[] =
+	"CREATE TABLE registration(webhook TEXT PRIMARY KEY, guid TEXT NOT NULL, id INTEGER NOT NULL) WITHOUT ROWID;"
+	"ALTER TABLE handled ADD COLUMN sequence INTEGER; ALTER TABLE handled ADD COLUMN time_ms INTEGER;"
+	"ALTER TABLE handled ADD COLUMN plain_ms INTEGER;"
+	"INSERT INTO registration VALUES('tickets', 'guid', 7);"
+	"PRAGMA user_version = 3;";
+
 static void make_database(const char *path, const char *sql)
 {
 	sqlite3 *db = NULL;
@@ -159,6 +167,7 @@ static void version_1_is_brought_up_to_date(void **state)
 	assert_int_equal(reader_due(h->r, 1, INT64_MAX, refs, 4, &n), 0);
 	assert_true(n == 1 && refs[0].event == 1 && refs[0].late);
 	assert_int_equal(accept_ticket(h->s, 8, T0), 5);
+	assert_int_equal(ask(db, "SELECT count(*) FROM alert"), 0);
 }
 
 /* What is handed over to it knows how new what was done before is. */
@@ -191,6 +200,26 @@ static void version_2_is_brought_up_to_date(void **state)
 	assert_int_equal(reader_handled_newer(h->r, 1, &e), 0);
 	(void)snprintf(e.time, sizeof(e.time), "2026-01-01T10:00:08.249Z");
 	assert_int_equal(reader_handled_newer(h->r, 1, &e), 1);
+}
+
+static void version_3_is_brought_up_to_date(void **state)
+{
+	const struct alert_row row = { .kind = 1, .object = "tickets", .count = 1, .text = "a sentence" };
+	struct home *h = *state;
+	char db[128], copy[128];
+
+	make_database(home_path(h, "calloutd.db", db), version_1);
+	make_database(db, to_version_2);
+	make_database(db, to_version_3);
+	home_open(h);
+	assert_int_equal(ask(db, "PRAGMA user_version"), STORE_SCHEMA);
+	assert_int_equal(ask(home_path(h, "calloutd.db.v3", copy), "PRAGMA user_version"), 3);
+	assert_int_equal(ask(copy, "SELECT count(*) FROM sqlite_master WHERE name = 'alert'"), 0);
+	assert_int_equal(ask(db, "SELECT id FROM registration"), 7);
+	assert_int_equal(store_begin(h->s), 0);
+	assert_int_equal(store_alerts(h->s, &row, 1), 0);
+	assert_int_equal(store_commit(h->s), 0);
+	assert_int_equal(ask(db, "SELECT count FROM alert"), 1);
 }
 
 /* Old and new tables are the same whichever way they came about. */
@@ -530,6 +559,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		IN_HOME(version_1_is_brought_up_to_date),
 		IN_HOME(version_2_is_brought_up_to_date),
+		IN_HOME(version_3_is_brought_up_to_date),
 		IN_HOME(brought_up_to_date_equals_new),
 		IN_HOME(failed_migration_changes_nothing),
 		IN_HOME(newer_is_refused_and_not_touched),

@@ -251,6 +251,61 @@ static void drop_of_many_comes_in_portions(void **state)
 	assert_int_equal(handler_of(h->r, "page").oldest_waiting_ms, T0);
 }
 
+/* ---- alerts ---- */
+
+struct rows {
+	struct alert_row items[4];
+	size_t count;
+};
+
+static int note_row(void *arg, const struct alert_row *row)
+{
+	struct rows *r = arg;
+
+	assert_true(r->count < 4);
+	r->items[r->count++] = *row;
+	return 0;
+}
+
+static void keep_alerts(struct home *h, const struct alert_row *rows, size_t count)
+{
+	assert_int_equal(store_begin(h->s), 0);
+	assert_int_equal(store_alerts(h->s, rows, count), 0);
+	assert_int_equal(store_commit(h->s), 0);
+}
+
+static void alerts_are_kept_whole_and_replaced(void **state)
+{
+	static const struct alert_row in[2] = {
+		{ .kind = 5, .level = 70, .object = "tickets", .since_ms = T0, .last_ms = T0 + 1, .count = UINT32_MAX + 1ULL,
+		  .window_ms = T0 - 5, .told = 3, .text = "it's \"wrong\" \xc3\xa4" },
+		{ .kind = 5, .level = 90, .object = "tickets" },
+	};
+	struct home *h = *state;
+	struct rows out = { .count = 0 };
+
+	keep_alerts(h, in, 2);
+	assert_int_equal(reader_alerts(h->r, note_row, &out), 0);
+	assert_int_equal(out.count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(out.items[i].kind, in[i].kind);
+		assert_int_equal(out.items[i].level, in[i].level);
+		assert_string_equal(out.items[i].object, in[i].object);
+		assert_true(out.items[i].since_ms == in[i].since_ms && out.items[i].last_ms == in[i].last_ms);
+		assert_true(out.items[i].count == in[i].count && out.items[i].window_ms == in[i].window_ms);
+		assert_int_equal(out.items[i].told, in[i].told);
+		assert_string_equal(out.items[i].text, in[i].text);
+	}
+	keep_alerts(h, &in[1], 1);
+	out.count = 0;
+	assert_int_equal(reader_alerts(h->r, note_row, &out), 0);
+	assert_true(out.count == 1 && out.items[0].level == 90);
+	keep_alerts(h, NULL, 0);
+	out.count = 0;
+	assert_int_equal(reader_alerts(h->r, note_row, &out), 0);
+	assert_int_equal(out.count, 0);
+}
+
 int main(void)
 {
 #define WITH_STORE(f) cmocka_unit_test_setup_teardown(f, home_setup, home_teardown)
@@ -263,6 +318,7 @@ int main(void)
 		WITH_STORE(dropping_takes_what_waits_and_what_failed),
 		WITH_STORE(dropping_a_head_frees_the_next),
 		WITH_STORE(drop_of_many_comes_in_portions),
+		WITH_STORE(alerts_are_kept_whole_and_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
