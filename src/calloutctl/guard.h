@@ -136,6 +136,7 @@ struct guard {
 		int64_t noticed_ms;     /* the first one's arrival */
 		bool active, ready, known;
 		bool was_off;           /* and this look found out */
+		int64_t active_before_ms;       /* seen active before this look; 0: never */
 	} seen[CONF_WEBHOOKS_MAX];      /* by index of conf->webhooks */
 };
 

@@ -16,6 +16,26 @@ static void count_failures(struct guard *g, const struct error_log *log)
 	}
 }
 
+/*
+ * As many failures in a row as Autotask needs to switch it off, and it is on: somebody else was quicker. The notice is called
+ * once, so what is down just then never hears of it.
+ */
+static void suspect_off(struct guard *g)
+{
+	for (size_t i = 0; i < g->conf->webhook_count; i++) {
+		int64_t before_ms = g->seen[i].active_before_ms;
+		struct guard_webhook *known;
+
+		if (!before_ms)
+			continue;
+		known = guard_of(g, &g->conf->webhooks[i]);
+		if (known->off_since_ms || guard_failures(known) < GUARD_LIMIT)
+			continue;
+		known->off_since_ms = before_ms;
+		guard_switched_on(known, g->started_ms);
+	}
+}
+
 static void tell_rows(struct guard *g, const struct recovery_counts *c)
 {
 	if (g->dry_run && c->rows)
@@ -41,6 +61,7 @@ static enum exit_status recover_log(struct guard *g, struct error *err)
 	if (status != CTL_OK)
 		return status;
 	count_failures(g, &log);
+	suspect_off(g);
 	if (log.highest_id > g->state.log_row && !r->counts.strangers)
 		g->state.log_row = log.highest_id;
 	tell_rows(g, &r->counts);

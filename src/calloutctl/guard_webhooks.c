@@ -88,6 +88,7 @@ static void found_active(struct guard *g, const struct conf_webhook *w, const st
 		known->off_since_ms = known->active_ms;
 	if (known->off_since_ms && known->on_ms < known->off_since_ms)
 		guard_switched_on(known, g->started_ms);
+	g->seen[guard_index(g, w)].active_before_ms = known->active_ms;
 	known->active_ms = g->started_ms;
 	if (!remote->ready)
 		finding(&g->findings, w, FINDING_ERROR, "is active, but Autotask says that it is not ready to call out: it needs at least one "

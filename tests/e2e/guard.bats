@@ -224,6 +224,21 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	found '1 records were modified while it was off'
 }
 
+@test "off and on again while nobody was there for the notice: what changed meanwhile is fetched" {
+	register_tickets
+	start_daemon
+	run -0 guard
+	stop_daemon
+	give_up
+	start_daemon
+	ctl webhook reactivate
+	run -0 guard
+	found '^info: 25 events were recovered'
+	found 'tickets: 5 records were modified while it was off'
+	run -0 guard
+	[ "$output" = 'All is well: 1 webhook is active.' ]
+}
+
 @test "the daemon is away: nothing is switched on; 3" {
 	id=$(register_tickets)
 	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
