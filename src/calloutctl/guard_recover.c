@@ -62,7 +62,7 @@ static enum exit_status recover_log(struct guard *g, struct error *err)
 		return status;
 	count_failures(g, &log);
 	suspect_off(g);
-	if (log.highest_id > g->state.log_row && !r->counts.strangers)
+	if (log.highest_id > g->state.log_row && !r->counts.strangers && !r->blind)
 		g->state.log_row = log.highest_id;
 	tell_rows(g, &r->counts);
 	return guard_save(g, err);

@@ -154,6 +154,8 @@ static enum exit_status look_at(struct guard *g, const struct conf_webhook *w, i
 	size_t i = guard_index(g, w);
 	struct guard_webhook *known;
 
+	if (g->recovery.hidden[i])
+		return CTL_OK;
 	if (!remote) {
 		finding(&g->findings, w, FINDING_WARNING, "does not exist at Autotask: calloutctl webhook apply makes it");
 		return CTL_OK;

@@ -102,6 +102,8 @@ static enum exit_status tell(const struct recovery *r, bool queried)
 		print_log(r);
 		print_records(r, queried);
 	}
+	if (r->blind)
+		return complain(CTL_NO, "not all of our webhooks could be looked at, as said above");
 	if (c->strangers)
 		return complain(CTL_NO, "%zu events are of webhooks that calloutd does not know, as said above", c->strangers);
 	if (c->refused)
@@ -131,7 +133,7 @@ static enum exit_status recover_records(struct recovery *r, int64_t since_ms, st
 
 		int64_t off_ms = 0;
 
-		if (!w->subscribe || (r->only && r->only != w))
+		if (!w->subscribe || r->hidden[i] || (r->only && r->only != w))
 			continue;
 		/* Nothing arrives between off and on. */
 		status = recovery_noticed(r, w, since_ms, &off_ms, err);

@@ -44,14 +44,40 @@ static void list_ours(struct recovery *r)
 	}
 }
 
+/* A security level can hide one kind; the others' webhooks are looked after all the same. */
+static void note_hidden(struct recovery *r, const struct kind *kind, const struct error *why)
+{
+	r->blind = true;
+	for (size_t i = 0; i < r->conf->webhook_count; i++) {
+		const struct conf_webhook *w = &r->conf->webhooks[i];
+
+		if (!w->subscribe || kind_find(w->subscribe->entity) != kind)
+			continue;
+		r->hidden[i] = true;
+		say(r, w->title, "%s", why->text);
+	}
+}
+
 enum exit_status recovery_begin(struct recovery *r, struct error *err)
 {
+	AUTO(free) struct error *why = need(calloc(kind_count, sizeof(*why)));
+	size_t read = 0, refused = 0;
+
 	for (size_t i = 0; i < kind_count; i++) {
 		int n = kind_wanted(r->conf, &kinds[i]) ? remote_webhooks_read(r->rest, &kinds[i], &r->remotes, err) : 0;
 
-		if (n < 0)
+		if (n < 0 && rest_status(n) != CTL_NO)
 			return rest_status(n);
+		if (n < 0)
+			why[i] = *err;
+		refused += n < 0;
+		read += n == 0 && kind_wanted(r->conf, &kinds[i]);
 	}
+	if (refused && !read)
+		return CTL_NO;
+	for (size_t i = 0; i < kind_count; i++)
+		if (*why[i].text)
+			note_hidden(r, &kinds[i], &why[i]);
 	list_ours(r);
 	return CTL_OK;
 }

@@ -47,11 +47,13 @@ struct recovery {
 	struct remote_webhooks remotes;
 	struct our_webhook *ours;               /* into remotes */
 	size_t our_count;
+	bool hidden[CONF_WEBHOOKS_MAX];         /* Autotask refuses to list its kind; likewise */
+	bool blind;                             /* any of them */
 	bool unknown[CONF_WEBHOOKS_MAX];        /* to the running daemon; by index of conf->webhooks */
 	struct recovery_counts counts;
 };
 
-/* The webhooks at Autotask of every kind that the configuration subscribes to. */
+/* The webhooks at Autotask of every kind that the configuration subscribes to. A kind that is refused is said, unless all are. */
 enum exit_status recovery_begin(struct recovery *r, struct error *err);
 void recovery_end(struct recovery *r);
 static inline void auto_recovery(struct recovery *r)

@@ -192,6 +192,30 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	[ "$(jq .log_row "$T/guard/guard.json")" = 1 ]
 }
 
+@test "a kind of webhook that Autotask refuses to list keeps the others from nothing" {
+	{ conf_top; conf_autotask; conf_hook contacts Contact /autotask/c/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeeff '"FirstName"'
+	  conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'; conf_handler record; } >"$T/calloutd.conf"
+	start_daemon
+	ctl webhook apply
+	run -0 guard
+	stop_daemon
+	change '{"entity":"Contact","action":"update","id":5,"fields":{"FirstName":"x"},"person":3}'
+	ticket 1 1
+	poll 20 log_rows 2
+	start_daemon
+	control fail '{"shape":"strings","times":2,"path":"ContactWebhooks/query"}'
+	run -1 guard
+	found '^warning: contacts: GET ContactWebhooks/query: Autotask says'
+	found '^info: 1 events were recovered'
+	run -1 ctl recover
+	[[ $output == *'not all of our webhooks could be looked at'* ]]
+	run -0 guard
+	found '^info: 1 events were recovered'
+	control fail '{"shape":"strings","times":2,"path":"Webhooks/query"}'
+	run -1 guard
+	found '^error: GET [A-Za-z]*Webhooks/query: Autotask says'
+}
+
 @test "records that Autotask refuses for one webhook keep no other waiting" {
 	{ conf_top; conf_autotask; conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'
 	  conf_hook contacts Contact /autotask/c/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeeff '"FirstName"'
