@@ -28,7 +28,9 @@ struct guard_webhook {
 
 struct guard_state {
 	int64_t started_ms;             /* the last look */
-	int64_t log_row;                /* rows of the error log up to here are handed over */
+	int64_t log_row;                /* rows of the error log up to here are not read again */
+	int64_t log_seen, log_seen_ms;  /* rows up to here were read at that moment; once that is long ago, none below can appear any more */
+	int64_t log_known;              /* rows up to here were handed over, if they were to be seen */
 	int64_t notice;                 /* deactivation notices up to this event were looked into */
 	int64_t event;                  /* events up to this one were looked at for their numbers */
 	struct guard_webhook *webhooks;
@@ -42,6 +44,13 @@ int guard_state_read(const char *path, struct guard_state *ret, struct error *er
  * rather too much is looked at than too little.
  */
 void guard_state_correct(struct guard_state *s, int64_t now_ms);
+/*
+ * The error log was read from log_row on, up to this row, and all of it handed over. Rows may become visible
+ * in another order than they were numbered, so those of the last 10 minutes are read again.
+ */
+void guard_log_read(struct guard_state *s, int64_t highest_id);
+/* From its first row again. */
+void guard_log_forget(struct guard_state *s);
 /* All or nothing, and durable. For root, the file belongs to whom the directory belongs. */
 int guard_state_write(const char *path, const struct guard_state *s, struct error *err);
 void guard_state_free(struct guard_state *s);

@@ -52,7 +52,7 @@ static void tell_rows(struct guard *g, const struct recovery_counts *c)
 
 static enum exit_status recover_log(struct guard *g, struct error *err)
 {
-	AUTO(error_log) struct error_log log = ERROR_LOG_INIT;
+	AUTO(error_log) struct error_log log = { .fd = -1, .known_id = g->state.log_known };
 	struct recovery *r = &g->recovery;
 	enum exit_status status = recovery_read(r, g->state.log_row, 0, &log, err);
 
@@ -62,8 +62,8 @@ static enum exit_status recover_log(struct guard *g, struct error *err)
 		return status;
 	count_failures(g, &log);
 	suspect_off(g);
-	if (log.highest_id > g->state.log_row && !r->counts.strangers && !r->blind)
-		g->state.log_row = log.highest_id;
+	if (!r->counts.strangers && !r->blind)
+		guard_log_read(&g->state, log.highest_id);
 	tell_rows(g, &r->counts);
 	return guard_save(g, err);
 }

@@ -163,7 +163,7 @@ static enum exit_status look_at(struct guard *g, const struct conf_webhook *w, i
 	known = guard_of(g, w);
 	if (strcasecmp(known->guid, remote->guid) != 0) {
 		/* Rows that were nobody's may be its; and another Autotask counts its rows anew. */
-		g->state.log_row = 0;
+		guard_log_forget(&g->state);
 		(void)snprintf(known->guid, sizeof(known->guid), "%s", remote->guid);
 	}
 	g->seen[i].known = true;

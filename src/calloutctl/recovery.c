@@ -157,7 +157,8 @@ enum exit_status recovery_read(struct recovery *r, int64_t after_id, int64_t sin
 	if (r->only)
 		keep_only(ret, (size_t)(r->only - r->conf->webhooks));
 	error_log_sort(ret);
-	r->counts.rows += ret->count;
+	for (size_t i = 0; i < ret->count; i++)
+		r->counts.rows += !ret->rows[i].known;
 	r->counts.nobodys += ret->nobodys;
 	return CTL_OK;
 }
@@ -296,7 +297,9 @@ static enum exit_status recover_row(struct recovery *r, const struct error_log *
 		note_unknown(r, row, err);
 		return CTL_OK;
 	}
-	r->counts.cut -= received;
+	/* Its record was fetched when it was read first. */
+	received = received || (row->known && handed == HANDED_DUPLICATE);
+	r->counts.cut -= row->cut && received;
 	*ret_later = row->cut && !received && r->refetch;
 	if (!*ret_later && r->delete && handed != HANDED_REFUSED)
 		return delete_row(r, row, err);

@@ -182,14 +182,14 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	start_daemon
 	curl -sf -X POST -d 'a stranger' "$URL$OFF"
 	# Of a sandbox, say: its rows had higher numbers, its webhook was another.
-	jq '.log_row = 999999 | .webhooks[0].guid = "x"' "$T/guard/guard.json" >"$T/guard.new"
+	jq '.log_row = 999999 | .log_known = 999999 | .log_seen = 999999 | .webhooks[0].guid = "x"' "$T/guard/guard.json" >"$T/guard.new"
 	cp "$T/guard.new" "$T/guard/guard.json"
 	control fail '{"shape":"garbage","times":1,"path":"WebhookEventErrorLogs"}'
 	run -3 guard
 	found 'notice of deactivation \(event 1\)'
 	run -0 guard
 	found '^info: 1 events were recovered'
-	[ "$(jq .log_row "$T/guard/guard.json")" = 1 ]
+	[ "$(jq .log_known "$T/guard/guard.json")" = 1 ]
 }
 
 @test "a kind of webhook that Autotask refuses to list keeps the others from nothing" {
