@@ -141,7 +141,7 @@ int secret_load(const char *reference, struct secret **ret_secret, struct error 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_set(err, errno, "cannot read secret %s: %s%s", path, strerror(errno),
-				 errno == EACCES ? " (chgrp it to the reader's group, calloutd for webhooks' secrets, and chmod 0640)" : "");
+				 errno == EACCES ? " (chmod 0640 and chgrp it to the reader's group: calloutd for webhooks' secrets, calloutd-guard for Autotask's credentials)" : "");
 	/* systemd itself sees to a credential's rights. */
 	r = path == credential ? 0 : check_rights(path, &st, err);
 	if (r < 0)

@@ -207,8 +207,9 @@ static int shot_failed(CURL *curl, const struct shot *s, CURLcode code, const ch
 	(void)curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &number);
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
 		return error_set(err, EPERM, "the server's certificate is not accepted: %s", detail);
-	return error_set(err, number ? (int)number : ECONNREFUSED, "cannot send to %s: %s",
-			 s->unix_socket ? s->unix_socket : "the address", *detail ? detail : curl_easy_strerror(code));
+	/* Not the URL, whose path is half a secret; the detail names host and port. */
+	return error_set(err, number ? (int)number : ECONNREFUSED, "cannot send%s%s: %s", s->unix_socket ? " to " : "",
+			 s->unix_socket ? s->unix_socket : "", *detail ? detail : curl_easy_strerror(code));
 }
 
 int client_shoot(const struct shot *s, long *ret_status, struct buf *ret_body, struct error *err)

@@ -68,8 +68,13 @@ static enum exit_status ask_autotask(struct guard *g, struct error *err)
 {
 	AUTO(rest) struct rest *rest = NULL;
 	enum exit_status status;
-	int r = ctl_rest_quietly(g->ctl, PATIENCE_MS, &rest, err);
+	int r;
 
+	if (!g->conf->public_url) {
+		(void)error_set(err, EINVAL, "%s: public-url is not set, so no webhook at Autotask can be told to be ours", g->conf->path);
+		return CTL_NO;
+	}
+	r = ctl_rest_quietly(g->ctl, PATIENCE_MS, &rest, err);
 	if (r < 0)
 		return rest_status(r);
 	g->recovery.rest = rest;

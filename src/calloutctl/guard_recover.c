@@ -75,7 +75,8 @@ static void tell_records(struct guard *g, const struct conf_webhook *w, const st
 	size_t missing = c->records - before->records - (c->received - before->received);
 
 	if (g->dry_run && missing)
-		finding(&g->findings, w, FINDING_INFO, "%zu records were modified while it was off, and would be handed over as updates", missing);
+		finding(&g->findings, w, FINDING_INFO, "%zu records were modified while it was off; those that the error log does not bring "
+			"would be handed over as updates", missing);
 	else if (fetched)
 		finding(&g->findings, w, FINDING_INFO, "%zu records were modified while it was off: handed over as updates; what was deleted "
 			"then cannot be found", fetched);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "private.h"
 
+#define HELP_COLUMNS 80
 #define INPUT_MAX (64UL * 1024 * 1024)
 
 /* One row per option: its name, what it takes ("" nothing), and a line for --help. */
@@ -17,7 +18,7 @@ static const struct {
 	const char *name, *takes, *text;
 } options[OPT_COUNT_] = {
 	[OPT_CONFIG] = { "config", "FILE", "read FILE instead of " CONF_DEFAULT_PATH },
-	[OPT_SOCKET] = { "socket", "PATH", "calloutd's socket; default: admin-socket of the configuration" },
+	[OPT_SOCKET] = { "socket", "PATH", "calloutd's socket; default: what admin-socket says" },
 	[OPT_JSON] = { "json", "", "print JSON" },
 	[OPT_HELP] = { "help", "", "print this" },
 	[OPT_VERSION] = { "version", "", "print the version" },
@@ -39,15 +40,15 @@ static const struct {
 	[OPT_FAILED] = { "failed", "", "dead letters only" },
 	[OPT_YES] = { "yes", "", "do not ask" },
 	[OPT_FOR] = { "for", "TIME", "so long: 30m, 2h, 1d; default: until released" },
-	[OPT_VIA] = { "via", "URL", "send to this address instead of the one listened on; the webhook's path is appended" },
+	[OPT_VIA] = { "via", "URL", "to this address, the webhook's path appended" },
 	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
-	[OPT_TEST] = { "test", "KIND", "which alert: failed, quarantined, deactivated, silent, backlog, ..." },
+	[OPT_TEST] = { "test", "KIND", "which alert" },
 	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
 	[OPT_UDF] = { "udf", "", "user-defined fields" },
 	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
-	[OPT_REFETCH] = { "refetch", "", "ask Autotask for records as they are now, where no event is left" },
-	[OPT_DELETE] = { "delete", "", "remove rows from Autotask's error log once they are stored here" },
+	[OPT_REFETCH] = { "refetch", "", "ask for records as they are now where no event is left" },
+	[OPT_DELETE] = { "delete", "", "remove rows there once they are stored here" },
 	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 };
 
@@ -56,28 +57,28 @@ static const struct {
 		 OPTION(OPT_ACTION) | OPTION(OPT_KIND) | OPTION(OPT_STATE))
 #define STORE (OPTION(OPT_OFFLINE) | OPTION(OPT_STATE_DIRECTORY))
 
-#define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as `calloutctl webhook list` shows it.\n"
+#define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as\n`calloutctl webhook list` shows it.\n"
 
 static const struct command commands[] = {
 	{ "status", "", "what waits, runs, fails and pauses, and what is wrong", 0, 0, 0, cmd_status, "" },
 	{ "config", "", "print the configuration in force", 0, 0, 0, cmd_config, "" },
-	{ "reload", "", "read configuration, secrets and certificate again, all or nothing", 0, 0, 0, cmd_reload, "" },
+	{ "reload", "", "read configuration, secrets and certificate again", 0, 0, 0, cmd_reload, "" },
 	{ "events", "", "list events, newest first", 0, 0,
 	  FILTERS | STORE | OPTION(OPT_SINCE) | OPTION(OPT_UNTIL) | OPTION(OPT_BEFORE) | OPTION(OPT_LIMIT) | OPTION(OPT_ALL),
 	  cmd_events, "With --json, one event a line.\n" },
 	{ "show", "EVENT", "show one event: deliveries, attempts, output", 1, 1, STORE | OPTION(OPT_BODY), cmd_show,
-	  "On a terminal --body escapes control characters; into a file or pipe it writes the bytes as received.\n" },
+	  "On a terminal --body escapes control characters; into a file or pipe it writes\nthe bytes as received.\n" },
 	{ "tail", "", "print events as they come, until interrupted", 0, 0, FILTERS, cmd_tail,
 	  "With --json, one event a line.\n" },
-	{ "retry", "[EVENT]", "have handlers run again for an event, or for dead letters", 0, 1,
+	{ "retry", "[EVENT]", "run handlers again for an event, or for dead letters", 0, 1,
 	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE), cmd_retry,
-	  "Name an EVENT, or --failed for all dead letters. An EVENT without --failed also runs what was done or dropped.\n" },
+	  "Name an EVENT, or --failed for all dead letters. An EVENT without --failed also\nruns what was done or dropped.\n" },
 	{ "drop", "[EVENT]", "drop what waits or has failed", 0, 1,
 	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE) | OPTION(OPT_YES), cmd_drop,
 	  "Name an EVENT, or --handler for all of a handler's. What runs is not touched.\n" },
 	{ "hold", "HANDLER", "let a handler's events wait", 1, 1, OPTION(OPT_FOR), cmd_hold, "" },
 	{ "release", "HANDLER", "end a handler's hold or pause", 1, 1, 0, cmd_release, "" },
-	{ "try", "HANDLER FILE|EVENT|-", "run a handler once, in earnest, on a file or a stored event", 2, 2,
+	{ "try", "HANDLER FILE|EVENT|-", "run a handler once on a file or a stored event", 2, 2,
 	  OPTION(OPT_WEBHOOK), cmd_try, "Nothing is stored. A FILE of digits only is written as ./17.\n" },
 	{ "alert", "", "have the alert's program told that this is a test", 0, 0, OPTION(OPT_TEST), cmd_alert,
 	  "KIND is one of: " CONF_ALERT_KINDS ".\n" },
@@ -87,30 +88,32 @@ static const struct command commands[] = {
 	  cmd_sign, "Reads the webhook's first secret, so it needs the right to.\n" },
 	{ "verify", "[FILE]", "say whether a signature is right, and why not", 0, 1,
 	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE) | OPTION(OPT_HEADER) | OPTION(OPT_REQUEST), cmd_verify,
-	  "Either FILE (a body) with --header, or --request. Without --webhook all webhooks' secrets are tried.\n" },
-	{ "webhook fields", "ENTITY [PATTERN]", "names and ids of the fields that a webhook can be subscribed to", 1, 2,
+	  "Either FILE (a body) with --header, or --request. Without --webhook all\nwebhooks' secrets are tried.\n" },
+	{ "webhook fields", "ENTITY [PATTERN]", "fields that a webhook can be subscribed to", 1, 2,
 	  OPTION(OPT_UDF), cmd_webhook_fields, "PATTERN is part of a name, in any case, or has * and ? in it.\n" },
-	{ "webhook list", "", "every webhook at Autotask, whose it is, and which are left over", 0, 0, 0, cmd_webhook_list, "" },
-	{ "webhook show", "NAME|ENTITY/ID", "a webhook at Autotask with all its properties and fields", 1, 1, 0, cmd_webhook_show,
+	{ "webhook list", "", "every webhook at Autotask, and whose it is", 0, 0, 0, cmd_webhook_list, "" },
+	{ "webhook show", "NAME|ENTITY/ID", "a webhook at Autotask, all its properties and fields", 1, 1, 0, cmd_webhook_show,
 	  WHICH },
 	{ "webhook plan", "[NAME...]", "what differs between the configuration and Autotask", 0, CONF_WEBHOOKS_MAX, 0,
-	  cmd_webhook_plan, "NAME is a webhook's title in the configuration; default: all with a section 'subscribe'.\n"
+	  cmd_webhook_plan, "NAME is a webhook's title in the configuration; default: all with a section\n'subscribe'.\n"
 	  "Exit status 1 when something differs.\n" },
 	{ "webhook apply", "[NAME...]", "make Autotask as the configuration says", 0, CONF_WEBHOOKS_MAX, OPTION(OPT_DRY_RUN),
-	  cmd_webhook_apply, "NAME is a webhook's title in the configuration; default: all with a section 'subscribe'.\n" },
+	  cmd_webhook_apply, "NAME is a webhook's title in the configuration; default: all with a section\n'subscribe'.\n" },
 	{ "webhook delete", "NAME|ENTITY/ID", "delete a webhook at Autotask", 1, 1, OPTION(OPT_YES) | OPTION(OPT_DRY_RUN),
 	  cmd_webhook_delete, WHICH },
 	{ "webhook reactivate", "[NAME...]", "switch on what Autotask has switched off", 0, CONF_WEBHOOKS_MAX, OPTION(OPT_DRY_RUN),
-	  cmd_webhook_reactivate, "NAME is a webhook's title in the configuration; default: all that it wants active.\n" },
+	  cmd_webhook_reactivate, "NAME is a webhook's title in the configuration; default: all that it wants\nactive.\n" },
 	{ "webhook rotate-secret", "NAME", "give a webhook a new secret without losing a callout", 1, 1, OPTION(OPT_DRY_RUN),
-	  cmd_webhook_rotate, "The first secret becomes the second, so the configuration must list two, both as \"file:\".\n" },
-	{ "recover", "", "fetch what Autotask gave up delivering, and hand it to calloutd", 0, 0,
+	  cmd_webhook_rotate, "The first secret becomes the second, so the configuration must list two, both as\n\"file:\"; the second file is made if it is missing.\n" },
+	{ "recover", "", "fetch what Autotask gave up delivering", 0, 0,
 	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SINCE) | OPTION(OPT_REFETCH) | OPTION(OPT_DELETE) | OPTION(OPT_DRY_RUN), cmd_recover,
-	  "Reads Autotask's error log. --refetch asks for the records of incomplete rows; with --since also for all that were\n"
-	  "modified since then, when the webhook was off. May be repeated: calloutd knows what it has had.\n" },
-	{ "guard", "", "see that webhooks are active, switch them on again, recover what was lost", 0, 0,
+	  "Reads Autotask's error log, and hands its rows to calloutd. --refetch asks for\n"
+	  "the records of incomplete rows; with --since also for all that were modified\n"
+	  "since then, when the webhook was off. May be repeated: calloutd knows what it\n"
+	  "has had.\n" },
+	{ "guard", "", "switch webhooks on again, recover what was lost", 0, 0,
 	  OPTION(OPT_DRY_RUN) | OPTION(OPT_AT_MOST), cmd_guard,
-	  "Run by calloutd-guard.timer. Ends with 1 when something needs a person.\n" },
+	  "One look at all webhooks, as calloutd-guard.timer has it done. Ends with 1 when\nsomething needs a person.\n" },
 };
 
 /* ---- saying things ---- */
@@ -146,6 +149,13 @@ static void print_usage(FILE *f, const struct command *c)
 		c && c->options ? " [OPTION...]" : "", c && *c->args ? " " : "", c ? c->args : "");
 }
 
+static enum exit_status point_to_help(const struct command *c)
+{
+	print_usage(stderr, c);
+	fprintf(stderr, "Try 'calloutctl %s%s--help'.\n", c ? c->name : "", c ? " " : "");
+	return CTL_USAGE;
+}
+
 enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
 {
 	va_list args;
@@ -153,10 +163,7 @@ enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
 	va_start(args, fmt);
 	vcomplain(fmt, args);
 	va_end(args);
-	print_usage(stderr, ctl->command);
-	fprintf(stderr, "Try 'calloutctl %s%s--help'.\n", ctl->command ? ctl->command->name : "",
-		ctl->command ? " " : "");
-	return CTL_USAGE;
+	return point_to_help(ctl->command);
 }
 
 static void print_option(enum option_id id)
@@ -178,14 +185,31 @@ static void print_help(void)
 	for (int i = 0; i < OPT_COUNT_; i++)
 		if (GLOBAL & OPTION(i))
 			print_option((enum option_id)i);
-	puts("\nExit status: 0 ok, 1 the answer is no, 2 usage, 3 the other side cannot be reached.\n"
+	puts("\nExit status: 0 ok, 1 the answer is no, 2 usage, 3 the other side is unreachable.\n"
 	     "'calloutctl COMMAND --help' tells more.");
+}
+
+/* No line wider than a terminal; line ends in the text stay. */
+static void print_folded(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n"), end = len;
+
+		if (len > HELP_COLUMNS)
+			for (end = HELP_COLUMNS; end && text[end] != ' '; end--)
+				;
+		if (!end)
+			end = len;
+		printf("%.*s\n", (int)end, text);
+		text += end + (text[end] != '\0');
+	}
 }
 
 static void print_command_help(const struct command *c)
 {
 	print_usage(stdout, c);
-	printf("\n%c%s.\n%s", c->summary[0] - 'a' + 'A', c->summary + 1, c->more);
+	printf("\n%c%s.\n", c->summary[0] - 'a' + 'A', c->summary + 1);
+	print_folded(c->more);
 	if (c->options)
 		puts("\nOptions:");
 	for (int i = 0; i < OPT_COUNT_; i++)
@@ -355,19 +379,27 @@ static enum exit_status parse(struct ctl *ctl, int argc, char **argv)
 	return CTL_OK;
 }
 
+/* The command that the first arguments name, and how many they are; NULL: none. */
+static const struct command *find(const struct ctl *ctl, int *ret_count)
+{
+	for (size_t i = 0; ctl->arg_count && i < ARRAY_LEN(commands); i++) {
+		*ret_count = names(ctl, commands[i].name);
+		if (*ret_count)
+			return &commands[i];
+	}
+	return NULL;
+}
+
 /* The first arguments are the command; the rest is counted against its row. */
 static enum exit_status choose(struct ctl *ctl)
 {
-	const struct command *c = NULL;
+	const struct command *c;
 	int n = 0;
 
 	if (!ctl->arg_count)
 		return misused(ctl, "which command?");
-	for (size_t i = 0; !n && i < ARRAY_LEN(commands); i++) {
-		c = &commands[i];
-		n = names(ctl, c->name);
-	}
-	if (!n)
+	c = find(ctl, &n);
+	if (!c)
 		return no_such(ctl);
 	ctl->command = c;
 	memmove(ctl->args, ctl->args + n, (size_t)(ctl->arg_count - n + 1) * sizeof(*ctl->args));
@@ -429,17 +461,16 @@ int main(int argc, char **argv)
 {
 	struct ctl ctl = { .command = NULL };
 	enum exit_status status;
+	int count;
 
 	/* For wcwidth() only: what is shown is UTF-8 whatever the user's locale is. */
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	ctl.colour = colours();
 	status = parse(&ctl, argc, argv);
-	if (status == CTL_OK) {
+	if (status == CTL_OK)
 		status = run(&ctl);
-	} else {
-		print_usage(stderr, NULL);
-		(void)fputs("Try 'calloutctl --help'.\n", stderr);
-	}
+	else
+		(void)point_to_help(find(&ctl, &count));
 	client_close(&ctl);
 	(void)conf_free(ctl.conf);
 	free(ctl.args);

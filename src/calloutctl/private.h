@@ -201,7 +201,8 @@ struct cell {
 };
 
 struct table {
-	const char *const *heads;       /* ">NAME": right-aligned; NULL-terminated; borrowed */
+	/* ">NAME": right-aligned; "?NAME", "?>NAME": left out while all its cells are empty or 0; NULL-terminated; borrowed */
+	const char *const *heads;
 	size_t columns, count, cap;     /* count: of cells */
 	struct cell *cells;
 };

@@ -245,8 +245,8 @@ static enum exit_status shoot(struct ctl *ctl, const struct conf_webhook *w, con
 	long status = 0;
 
 	if (client_shoot(&s, &status, &reply, &err) < 0)
-		return complain(CTL_UNREACHABLE, "%s: is calloutd listening there? systemctl status calloutd; "
-				"--via URL names another address", err.text);
+		return complain(CTL_UNREACHABLE, "%s: %s", err.text, ctl->option[OPT_VIA] ? "check --via, and what listens there" :
+				"is calloutd listening there? systemctl status calloutd; --via URL names another address");
 	if (status / 100 == 2 && before >= 0)
 		event = find_event(ctl, w, body, len);
 	return tell(ctl, status, event, event && event <= before);

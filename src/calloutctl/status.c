@@ -102,9 +102,11 @@ static void print_store(const struct json_value *root)
 	if (member_true(&s, "broken"))
 		printf("Store          not available\n");
 	else
-		printf("Store          %s and %s of log, newest event %" PRId64 ", %" PRId64 " jobs wait; %s free on disk%s\n",
-		       file, wal, member_number(&s, "newest_event"), member_number(&s, "queued"), space,
+		printf("Store          %s and %s of log, newest event %" PRId64 "; %s free on disk%s\n",
+		       file, wal, member_number(&s, "newest_event"), space,
 		       member_true(&s, "full") ? ", which is too little" : "");
+	if (member_number(&s, "queued"))
+		printf("               %" PRId64 " writes wait\n", member_number(&s, "queued"));
 	if (*sentence)
 		printf("               %s\n", sentence);
 }
@@ -141,8 +143,8 @@ static void add_numbers(struct table *t, const struct json_value *o, const char 
 
 static void print_handlers(const struct ctl *ctl, const struct json_value *root)
 {
-	static const char *const heads[] = { "HANDLER", ">WAITING", ">RUNNING", ">DONE", ">FAILED", ">DROPPED",
-					     "OLDEST WAITING", "NEXT", "STATE", NULL };
+	static const char *const heads[] = { "HANDLER", ">WAITING", ">RUNNING", ">DONE", ">FAILED", "?>DROPPED",
+					     "?OLDEST WAITING", "?NEXT", "STATE", NULL };
 	static const char *const before[] = { "waiting", "running", "done" };
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, h;
@@ -168,8 +170,8 @@ static void print_handlers(const struct ctl *ctl, const struct json_value *root)
 
 static void print_webhooks(const struct ctl *ctl, const struct json_value *root)
 {
-	static const char *const heads[] = { "WEBHOOK", ">STORED", ">DUPLICATE", ">QUARANTINED", ">DEACTIVATED",
-					     ">SIGNATURE", ">REFUSED", ">UNAVAILABLE", "LAST CALLOUT", NULL };
+	static const char *const heads[] = { "WEBHOOK", ">STORED", "?>DUPLICATE", "?>QUARANTINED", "?>DEACTIVATED",
+					     "?>SIGNATURE", "?>REFUSED", "?>UNAVAILABLE", "LAST CALLOUT", NULL };
 	static const char *const counts[] = { "stored", "duplicate", "quarantined", "deactivated", "signature",
 					      "refused", "unavailable" };
 	struct json_cursor c = { .at = NULL };

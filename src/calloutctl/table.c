@@ -55,7 +55,22 @@ void table_add(struct table *t, char *text, enum paint paint)
 
 static const char *head_text(const struct table *t, size_t column)
 {
-	return t->heads[column] + (*t->heads[column] == '>');
+	return t->heads[column] + strspn(t->heads[column], "?>");
+}
+
+static bool is_right(const struct table *t, size_t column)
+{
+	return t->heads[column][*t->heads[column] == '?'] == '>';
+}
+
+static bool is_left_out(const struct table *t, size_t column)
+{
+	if (*t->heads[column] != '?')
+		return false;
+	for (size_t i = column; i < t->count; i += t->columns)
+		if (*t->cells[i].text && strcmp(t->cells[i].text, "0") != 0)
+			return false;
+	return true;
 }
 
 static void put_blanks(size_t n)
@@ -81,30 +96,41 @@ static void print_cell(const struct ctl *ctl, const char *text, enum paint paint
 		put_blanks(GAP + (right || columns > width ? 0 : width - columns));
 }
 
+/* As wide as their widest cell; of what is left out 0. */
+static size_t *measure(const struct table *t)
+{
+	size_t *widths = need(calloc(t->columns, sizeof(*widths)));
+
+	for (size_t i = 0; i < t->columns; i++)
+		widths[i] = is_left_out(t, i) ? 0 : text_width(head_text(t, i));
+	for (size_t i = 0; i < t->count; i++) {
+		size_t width = text_width(t->cells[i].text), *widest = &widths[i % t->columns];
+
+		width = width < CELL_MAX ? width : CELL_MAX;
+		if (*widest && width > *widest)
+			*widest = width;
+	}
+	return widths;
+}
+
+/* The last column is never left out, since it ends the row. */
 void table_end(struct table *t, const struct ctl *ctl)
 {
 	size_t *widths;
 
 	if (!t->columns)
 		return;
-	widths = need(calloc(t->columns, sizeof(*widths)));
+	widths = measure(t);
 	for (size_t i = 0; i < t->columns; i++)
-		widths[i] = text_width(head_text(t, i));
-	for (size_t i = 0; i < t->count; i++) {
-		size_t width = text_width(t->cells[i].text);
-
-		width = width < CELL_MAX ? width : CELL_MAX;
-		if (width > widths[i % t->columns])
-			widths[i % t->columns] = width;
-	}
-	for (size_t i = 0; i < t->columns; i++)
-		print_cell(ctl, head_text(t, i), PAINT_HEAD, widths[i], *t->heads[i] == '>', i + 1 == t->columns);
+		if (widths[i])
+			print_cell(ctl, head_text(t, i), PAINT_HEAD, widths[i], is_right(t, i), i + 1 == t->columns);
 	putchar('\n');
 	for (size_t i = 0; i < t->count; i++) {
 		size_t column = i % t->columns;
 
-		print_cell(ctl, t->cells[i].text, t->cells[i].paint, widths[column],
-			   *t->heads[column] == '>', column + 1 == t->columns);
+		if (widths[column])
+			print_cell(ctl, t->cells[i].text, t->cells[i].paint, widths[column], is_right(t, column),
+				   column + 1 == t->columns);
 		if (column + 1 == t->columns)
 			putchar('\n');
 		free(t->cells[i].text);

@@ -31,10 +31,10 @@ static const char usage[] =
 	"\n"
 	"  -c, --config FILE     read FILE instead of " CONF_DEFAULT_PATH "\n"
 	"  -n, --name NAME       run the handlers that say runner = \"NAME\" only\n"
-	"      --home DIRECTORY  working directories live below it (default: $STATE_DIRECTORY,\n"
+	"      --home DIRECTORY  working directories are here (default: $STATE_DIRECTORY,\n"
 	"                        else " DEFAULT_HOME ")\n"
 	"      --socket PATH     listen here; not needed when systemd passes a socket\n"
-	"      --stream FD       serve the daemon at the other end of this socket, end with it\n"
+	"      --stream FD       serve the daemon at this socket's other end, end with it\n"
 	"  -V, --version         print the version\n"
 	"  -h, --help            print this\n";
 

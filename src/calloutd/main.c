@@ -39,6 +39,7 @@ static void print_finding(void *arg, bool serious, const char *text)
 static int check(const char *path)
 {
 	AUTO(site) struct site *site = NULL;
+	const struct conf *c;
 	struct conf *conf = NULL;
 	struct error err = { "" };
 	unsigned serious;
@@ -55,8 +56,9 @@ static int check(const char *path)
 	}
 	if (serious)
 		return EXIT_CONFIG;
-	printf("%s: good: %zu webhooks, %zu handlers\n", path, site_conf(site)->webhook_count,
-	       site_conf(site)->handler_count);
+	c = site_conf(site);
+	printf("%s: good: %zu webhook%s, %zu handler%s\n", path, c->webhook_count, c->webhook_count == 1 ? "" : "s",
+	       c->handler_count, c->handler_count == 1 ? "" : "s");
 	return EXIT_OK;
 }
 

@@ -109,7 +109,9 @@ static void connect_now(struct link *l)
 	int r = dial(l);
 
 	if (r < 0) {
-		(void)snprintf(l->status, sizeof(l->status), "waiting for %s: %s", l->path, strerror(-r));
+		/* Dialled, so not our child: systemd's, as a rule. */
+		(void)snprintf(l->status, sizeof(l->status), "waiting for %s: %s: systemctl status calloutd-runner@%s.socket",
+			       l->path, strerror(-r), l->name);
 		try_later(l);
 	}
 }

@@ -220,8 +220,9 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 }
 
 @test "Install: uninstall takes away all but configuration and events" {
-	inside systemctl disable -q --now calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket
-	grep -oE 'sudo make uninstall PREFIX=/usr' "$ROOT/README.md" | follow "$SOURCE"
+	block Install 3 | follow "$SOURCE"
+	never active calloutd.service calloutd.socket calloutd-admin.socket
+	[ -z "$(inside sh -c 'ls -d /etc/systemd/system/*.wants/calloutd*')" ]
 	never inside sh -c 'find /usr -path "$1" -prune -o -name "*callout*" -print | grep .' sh "$SOURCE"
 	[ -s "$ROOTFS/etc/calloutd/calloutd.conf" ]
 	[ -s "$ROOTFS/var/lib/calloutd/calloutd.db" ]

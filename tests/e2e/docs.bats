@@ -225,7 +225,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 
 @test "calloutd.conf(5), calloutd-handler(7), README: alerts" {
 	# The kinds: those of --help, in the same order.
-	diff <("$BUILD/calloutctl" alert --help | sed -n 's/^KIND is one of: \(.*\)\.$/\1/p' | tr ' ' '\n') \
+	diff <("$BUILD/calloutctl" alert --help | tr '\n' ' ' | grep -oP 'KIND is one of: \K[a-z ]+' | xargs -n 1) \
 		<(man_text calloutd.conf.5 | sed -n '/^The kinds, each/,/^\.El/p' | sed -n 's/^\.It Li //p')
 	# README's section, with its program in its place, tells; what the program gets is what the manual shows.
 	heading='Be told when something is wrong'

@@ -50,6 +50,14 @@ found() { grep -qE -- "$1" <<<"$output"; }
 	ctl status --json | jq -e '.guard.ok and .guard.webhooks[0].active'
 }
 
+@test "without public-url: that is the error, not that the webhook is missing; 1" {
+	register_tickets
+	start_daemon
+	sed -i '/^public-url/d' "$T/calloutd.conf"
+	run -1 guard
+	[ "$output" = "error: $T/calloutd.conf: public-url is not set, so no webhook at Autotask can be told to be ours" ]
+}
+
 @test "--dry-run changes nothing" {
 	register_tickets
 	start_daemon
@@ -61,6 +69,7 @@ found() { grep -qE -- "$1" <<<"$output"; }
 	run -0 guard --dry-run
 	found 'is inactive, and would be switched on'
 	found '25 rows of Autotask.s error log would be recovered'
+	found '30 records were modified while it was off; those that the error log does not bring would be handed over'
 	switched_off
 	events 'map(select(.kind == "event")) | length == 0'
 	[ "$(cat "$T/guard/guard.json")" = "$before" ]

@@ -45,3 +45,30 @@ documented() { sed -n 's/^\.It Cm //p' "$ROOT/docs/man/calloutd.conf.5" | tr -d 
 		[ "$status" = 2 ]
 	done
 }
+
+# Every --help there is, one after another.
+every_help() {
+	local command
+	for program in calloutd calloutd-runner calloutctl autotask-sim; do "$BUILD/$program" --help; done
+	"$BUILD/calloutctl" webhook --help
+	"$BUILD/calloutctl" --help | sed -nE 's/^  ([a-z]+( [a-z-]+)?)  .*/\1/p' | while read -r command; do
+		# shellcheck disable=SC2086 # a family's command is two words
+		"$BUILD/calloutctl" $command --help
+	done
+}
+
+@test "no line of a --help is wider than a terminal" {
+	every_help >"$T/help"
+	[ "$(grep -c '^usage: ' "$T/help")" -gt 25 ]
+	run awk 'length > 80' "$T/help"
+	[ -z "$output" ] || { echo "$output"; return 1; }
+}
+
+@test "a wrong option shows how its command is used" {
+	for line in 'tail --nonsense' 'webhook fields Ticket --nonsense'; do
+		# shellcheck disable=SC2086 # two words and more
+		run "$BUILD/calloutctl" $line
+		[ "$status" = 2 ]
+		grep -qE "^Try 'calloutctl (tail|webhook fields) --help'" <<<"$output"
+	done
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# README.md, "Autotask in ten minutes", followed to the letter against a simulated Autotask: only places differ.
+# README.md, "Autotask in ten minutes", followed to the letter against a simulated Autotask: only places and a group differ.
 
 bats_require_minimum_version 1.5.0
 load lib
@@ -11,7 +11,7 @@ AUTOTASK='Autotask in ten minutes'
 setup() {
 	make_home
 	make_autotask
-	mkdir -p "$T/bin" "$T/etc/secrets" "$T/etc/handlers"
+	mkdir -p "$T/bin" "$T/etc/secrets" "$T/etc/handlers" "$T/etc/api"
 	printf '#!/bin/sh\nexec "$@"\n' >"$T/bin/sudo"
 	for program in calloutctl calloutd; do
 		printf '#!/bin/sh\nexec %q --config %q "$@"\n' "$BUILD/$program" "$T/etc/calloutd.conf" >"$T/bin/$program"
@@ -25,7 +25,7 @@ teardown() {
 
 # here: the README's places and names become this test's.
 here() {
-	sed "s|/etc/calloutd/|$T/etc/|g; s|https://hooks.example.net|$URL|; s|api-user@example.net|api@example.com|
+	sed "s|/etc/calloutd/|$T/etc/|g; s| -g calloutd-guard||; s|https://hooks.example.net|$URL|; s|api-user@example.net|api@example.com|
 		s|^    integration-code.*|&\n    zone-information = \"$SIM/atservicesrest/v1.0/zoneInformation\"|"
 }
 # follow: what stdin says, as an administrator's shell would run it; what is said behind the columns is no argument.
@@ -47,7 +47,7 @@ step() { block "$AUTOTASK" "$1"; }
 	echo "$API_SECRET" | PATH=$T/bin:$PATH bash -eu "$T/line"
 	step 1 | sed -n 2p | here >"$T/line"
 	echo "$API_CODE" | PATH=$T/bin:$PATH bash -eu "$T/line"
-	[ "$(stat -c %a "$T/etc/api/secret" "$T/etc/api/code" | uniq)" = 600 ]
+	[ "$(stat -c %a "$T/etc/api/secret" "$T/etc/api/code" | uniq)" = 640 ]
 
 	# 3
 	step 3 | sed 's/^/    /' >"$T/subscribe"
@@ -86,3 +86,27 @@ step() { block "$AUTOTASK" "$1"; }
 	[ "$n" = 6 ]
 }
 stored() { PATH=$T/bin:$PATH calloutctl events --json | jq -e '.id == 7 and .entity == "Ticket"' >/dev/null; }
+
+@test "docs/simulator.md: what points calloutctl at it, whoever the API user's secret belongs to" {
+	rm -f "$T/sim.out"
+	"$BUILD/autotask-sim" >"$T/sim.out" 2>"$T/sim.err" 3>&- &
+	SIMPID=$!
+	poll 5 grep -q '^listening on ' "$T/sim.out"
+	SIM=$(sed -n 's/^listening on //p' "$T/sim.out")
+	printf '%s' "$SECRET" >"$T/secret"
+	echo any >"$T/etc/api/secret"
+	echo code >"$T/etc/api/code"
+	chmod 0600 "$T/secret" "$T/etc/api/"*
+	{
+		conf_top
+		conf_subscribed tickets Ticket a 'events = { "create" }' 'fields = { "Status" }' | sed 's/, "[^"]*secret.old"//'
+		sed -n '/^public-url/,/^}/p' "$ROOT/docs/simulator.md" |
+			sed "s|/etc/calloutd/|$T/etc/|; s|http://127.0.0.1:8085|$SIM|; s|http://127.0.0.1:9080|$URL|"
+	} >"$T/etc/calloutd.conf"
+	grep -q 'zone-information' "$T/etc/calloutd.conf"
+	PATH=$T/bin:$PATH
+	calloutd --check
+	calloutctl webhook fields Ticket | grep -qE '^94 +Status$'
+	calloutctl webhook apply
+	calloutctl webhook plan
+}

@@ -13,7 +13,7 @@ static const char help[] =
 	"autotask-sim - Autotask's REST API and webhook callouts, simulated on 127.0.0.1\n\n"
 	"  --port N            0, the default, takes any that is free\n"
 	"  --clock-factor F    the vendor's times divided by F (1)\n"
-	"  --timeout MS        an attempt to deliver takes at most so long (10000 divided by F)\n"
+	"  --timeout MS        longest attempt to deliver (10000 divided by F)\n"
 	"  --user NAME         the API user (api@example.com)\n"
 	"  --secret-file FILE  its secret; without it any is accepted\n"
 	"  --code-file FILE    its integration code; likewise\n"
@@ -21,7 +21,8 @@ static const char help[] =
 	"  --page-rows N       rows a page of a query (500)\n"
 	"  --max-webhooks N    of the security level; 0: may not create any (100)\n"
 	"  --hourly-limit N    requests an hour (10000)\n"
-	"  --callout-limit N   callouts an hour and entity, then they wait (0: no limit; the vendor's may be 1500)\n"
+	"  --callout-limit N   callouts an hour and entity, then they wait; the\n"
+	"                      vendor's may be 1500 (0: no limit)\n"
 	"  --error-days N      days that the error log keeps a row (30; 0: for ever)\n"
 	"  --fail SHAPE        errors as \"strings\" (default) or \"objects\"\n"
 	"  --help\n";

@@ -269,6 +269,7 @@ static void connects_only_when_wanted_and_says_why_not(void **state)
 	link_want(f->link);
 	assert_non_null(strstr(link_status(f->link), f->path));
 	assert_non_null(strstr(link_status(f->link), "No such file"));
+	assert_non_null(strstr(link_status(f->link), ": systemctl status calloutd-runner@"));
 	listen_now(f);
 	accept_now(f);                          /* tried again by itself */
 	say_hello(f, 0);
