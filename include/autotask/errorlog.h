@@ -41,6 +41,7 @@ struct error_row {
 	int64_t offset;         /* of its payload in the temporary file */
 	uint32_t len;
 	bool cut;               /* the payload is no JSON any more */
+	bool known;             /* up to known_id */
 	size_t webhook;         /* the struct our_webhook's */
 };
 
@@ -49,7 +50,8 @@ struct error_log {
 	size_t our_count;
 	struct error_row *rows;
 	size_t count, cap;
-	size_t nobodys;         /* rows of webhooks that are not ours */
+	int64_t known_id;       /* the caller's: rows up to it were read before, and are read again to be sure; 0: none */
+	size_t nobodys;         /* rows of webhooks that are not ours, known ones aside */
 	int64_t highest_id;     /* of all rows; 0: there was none */
 	int64_t size;           /* of the file */
 	int fd;                 /* -1: not needed yet */

@@ -48,7 +48,8 @@ struct draft_known {
 
 /*
  * Read the body. Without known (NULL) it says everything itself. The key is made of the body
- * alone, whatever is known besides: the copy that came as a callout had nothing else.
+ * alone, whatever is known besides: the copy that came as a callout had nothing else. (But a body that is not
+ * JSON, cut off by the vendor, came in no callout: to its key belongs the known sequence.)
  * 0, or -ENOMEM, -EIO; draft_release() in any case.
  */
 int draft_read(struct draft *d, const struct draft_known *known);

@@ -227,11 +227,12 @@ int error_log_add(void *arg, const struct json_value *item, struct error *err)
 		return error_set(err, EPROTO, "a row of the error log has no id");
 	if (payload_text(item, &payload, &len) < 0 || read_payload(payload, len, &mended, &c, &row.cut) < 0)
 		return error_set(err, ENOMEM, "out of memory");
+	row.known = row.id <= log->known_id;
 	if (row.id > log->highest_id)
 		log->highest_id = row.id;
 	ours = error_row_whose(log->ours, log->our_count, item, c.guid);
 	if (!ours) {
-		log->nobodys++;
+		log->nobodys += !row.known;
 		return 0;
 	}
 	if (!row.sequence)

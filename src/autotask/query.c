@@ -8,6 +8,7 @@
 
 #define PAGE_ROWS 500                   /* the vendor's most */
 #define PAGES_MAX 20000                 /* ten million items: something goes round in circles */
+#define EMPTY_MAX 10                    /* pages without items, one behind the other */
 #define SEARCH_MAX (64 * 1024)
 #define SEARCH_URL_MAX 2000             /* bytes of a query that servers surely take in a URL */
 
@@ -21,7 +22,8 @@ struct pages {
 	const char *collection;
 	char *path;                     /* of the page to be read; NULL: no more */
 	char *body;                     /* NULL: by GET */
-	unsigned count;
+	char *earlier;                  /* path of a page that was read; NULL: none */
+	unsigned count, empty;
 };
 
 static int first_page(struct pages *p, const char *filter, struct error *err)
@@ -53,10 +55,25 @@ static int path_of_next(const struct pages *p, const char *next, char **ret_path
 	    *url.path != '/')
 		return error_set(err, EPROTO, "%s/query: the URL of the next page is not at %s: nothing is sent there",
 				 p->collection, rest_base(p->rest));
-	if (strcmp(url.path, p->path) == 0 || p->count >= PAGES_MAX)
+	if (strcmp(url.path, p->path) == 0 || p->count >= PAGES_MAX || p->empty >= EMPTY_MAX)
 		return error_set(err, EPROTO, "%s/query: the pages come to no end", p->collection);
 	*ret_path = strdup(url.path);
 	return *ret_path ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+/*
+ * Pages that lead back to one that was read would spend the hour's requests. The page kept for comparison is moved on at
+ * 1, 2, 4, 8 ... pages, so a circle of any length is found once it is shorter than that (Brent).
+ */
+static bool is_circle(struct pages *p, const char *next)
+{
+	if (p->earlier && strcmp(next, p->earlier) == 0)
+		return true;
+	if (p->count & (p->count - 1))
+		return false;
+	free(p->earlier);
+	p->earlier = strdup(next);      /* out of memory: found later, or by PAGES_MAX */
+	return false;
 }
 
 static int turn_page(struct pages *p, const struct json_value *root, struct error *err)
@@ -70,6 +87,10 @@ static int turn_page(struct pages *p, const struct json_value *root, struct erro
 		next = rest_text(&details, "nextPageUrl");
 	if (next && *next)
 		r = path_of_next(p, next, &path, err);
+	if (r == 0 && path && is_circle(p, path)) {
+		free(path);
+		r = error_set(err, EPROTO, "%s/query: the pages come to no end", p->collection);
+	}
 	if (r < 0)
 		return r;
 	free(p->path);
@@ -78,7 +99,7 @@ static int turn_page(struct pages *p, const struct json_value *root, struct erro
 	return 0;
 }
 
-static int each_item(const struct pages *p, const struct json_value *root, rest_item_fn *fn, void *arg,
+static int each_item(struct pages *p, const struct json_value *root, rest_item_fn *fn, void *arg,
 		     struct error *err)
 {
 	struct json_cursor at = { NULL };
@@ -87,7 +108,9 @@ static int each_item(const struct pages *p, const struct json_value *root, rest_
 
 	if (!rest_member(root, "items", &items) || items.kind != JSON_ARRAY)
 		return error_set(err, EPROTO, "%s/query: the answer has no items", p->collection);
+	p->empty++;
 	while (r == 0 && json_next_element(&items, &at, &item)) {
+		p->empty = 0;
 		if (item.kind != JSON_OBJECT)
 			return error_set(err, EPROTO, "%s/query: an item of the answer is no object", p->collection);
 		r = fn(arg, &item, err);
@@ -115,6 +138,7 @@ int rest_query(struct rest *r, const char *collection, const char *filter, rest_
 		result = read_page(&p, &answer, item, arg, err);
 	rest_answer_free(&answer);
 	free(p.path);
+	free(p.earlier);
 	free(p.body);
 	return result;
 }

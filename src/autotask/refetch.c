@@ -1,6 +1,7 @@
 /* refetch.c - an update event made of a record as it is now. */
 #include "autotask/refetch.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,21 +27,65 @@ int refetch_read(const struct kind *kind, const struct json_value *record, int64
 
 /* ---- fields ---- */
 
+#define MEMBER_MAX 128          /* bytes of a member's name */
+
+struct field {
+	struct json_value value;
+	char name[MEMBER_MAX];  /* in the payload; "": as in the configuration */
+};
+
+/* The same letters and digits, in any case. */
+static bool same_said_aloud(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (*a && !isalnum((unsigned char)*a) && (unsigned char)*a < 0x80)
+			a++;
+		while (*b && !isalnum((unsigned char)*b) && (unsigned char)*b < 0x80)
+			b++;
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+/*
+ * REST begins names with a small letter where callouts have a capital: names in any case. A field may also be written as
+ * its label, "Ticket Number" (autotask/picklist.h), which is the name in neither: then it is the member's, with a capital.
+ */
+static bool member_value(const struct json_value *record, const char *name, struct field *ret)
+{
+	struct json_cursor c = { .at = NULL };
+	struct json_value key;
+
+	*ret->name = '\0';
+	if (rest_member(record, name, &ret->value))
+		return true;
+	while (json_next_member(record, &c, &key, &ret->value)) {
+		if (json_string(&key, ret->name, sizeof(ret->name), NULL) < 0 || !same_said_aloud(ret->name, name))
+			continue;
+		*ret->name = (char)toupper((unsigned char)*ret->name);
+		return true;
+	}
+	return false;
+}
+
 /* The value of a user-defined field: [{"name":"Site Code","value":"x"}]. */
-static bool udf_value(const struct json_value *record, const char *name, struct json_value *ret)
+static bool udf_value(const struct json_value *record, const char *name, struct field *ret)
 {
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, pair, key;
 
+	*ret->name = '\0';
 	if (!rest_member(record, "userDefinedFields", &list) || list.kind != JSON_ARRAY)
 		return false;
 	while (json_next_element(&list, &c, &pair))
 		if (pair.kind == JSON_OBJECT && rest_member(&pair, "name", &key) && json_string_is(&key, name, true))
-			return rest_member(&pair, "value", ret);
+			return rest_member(&pair, "value", &ret->value);
 	return false;
 }
 
-typedef bool value_fn(const struct json_value *record, const char *name, struct json_value *ret);
+typedef bool value_fn(const struct json_value *record, const char *name, struct field *ret);
 
 static bool named_before(const struct conf_list *list, size_t count, const char *name)
 {
@@ -50,11 +95,10 @@ static bool named_before(const struct conf_list *list, size_t count, const char 
 	return false;
 }
 
-/* REST begins names with a small letter where callouts have a capital: names in any case. */
 static void write_fields(struct writer *w, const struct json_value *record, const struct conf_list *subscribed,
 			 const struct conf_list *displayed, value_fn *value)
 {
-	struct json_value v;
+	struct field f;
 
 	for (size_t i = 0; i < subscribed->count + displayed->count; i++) {
 		bool second = i >= subscribed->count;
@@ -62,10 +106,10 @@ static void write_fields(struct writer *w, const struct json_value *record, cons
 
 		if (second && named_before(subscribed, subscribed->count, name))
 			continue;
-		if (!value(record, name, &v))
+		if (!value(record, name, &f))
 			continue;
-		writer_name(w, name);
-		writer_value(w, NULL, &v);
+		writer_name(w, *f.name ? f.name : name);
+		writer_value(w, NULL, &f.value);
 	}
 }
 
@@ -87,7 +131,7 @@ int refetch_body(const struct kind *kind, const struct conf_subscribe *subscribe
 	writer_text(&w, "EntityType", kind->wire);
 	writer_int(&w, "Id", id);
 	writer_object(&w, "Fields");
-	write_fields(&w, record, &subscribe->fields, &subscribe->display_fields, rest_member);
+	write_fields(&w, record, &subscribe->fields, &subscribe->display_fields, member_value);
 	write_fields(&w, record, &subscribe->udf_fields, &subscribe->display_udf_fields, udf_value);
 	writer_end(&w);
 	if (modified_ms)

@@ -122,7 +122,6 @@ static void begin_look(struct guard *g)
 {
 	findings_free(&g->findings);
 	memset(g->seen, 0, sizeof(g->seen));
-	g->full = false;
 	g->notice_ms = 0;
 	g->started_ms = clock_now_ms();
 	g->recovery = (struct recovery){ .ctl = g->ctl, .conf = g->conf, .dry_run = g->dry_run, .refetch = true,
@@ -225,6 +224,7 @@ static enum exit_status look_once(struct guard *g, int64_t at_most_ms, int64_t *
 	status = read_state(g);
 	if (status != CTL_OK)
 		return status;
+	guard_state_correct(&g->state, clock_now_ms());
 	*ret_wait_ms = guard_wait_ms(&g->state, at_most_ms, clock_now_ms());
 	return *ret_wait_ms ? CTL_OK : look(g);
 }
@@ -272,15 +272,11 @@ enum exit_status cmd_guard(struct ctl *ctl)
 	if (!c->autotask)
 		return complain(CTL_NO, "%s has no section 'autotask' with username, secret and integration-code: see calloutd.conf(5)",
 				c->path);
-	if (!anything_to_guard(c)) {
-		puts("No webhook in the configuration has a section 'subscribe': there is nothing to guard.");
-		return CTL_OK;
-	}
 	g = need(calloc(1, sizeof(*g)));
 	g->ctl = ctl;
 	g->conf = c;
 	g->dry_run = ctl->option[OPT_DRY_RUN];
-	status = look_again_and_again(g, at_most_ms);
+	status = anything_to_guard(c) ? look_again_and_again(g, at_most_ms) : guard_tell_nothing(g);
 	findings_free(&g->findings);
 	guard_state_free(&g->state);
 	free(g);

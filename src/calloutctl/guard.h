@@ -28,7 +28,9 @@ struct guard_webhook {
 
 struct guard_state {
 	int64_t started_ms;             /* the last look */
-	int64_t log_row;                /* rows of the error log up to here are handed over */
+	int64_t log_row;                /* rows of the error log up to here are not read again */
+	int64_t log_seen, log_seen_ms;  /* rows up to here were read at that moment; once that is long ago, none below can appear any more */
+	int64_t log_known;              /* rows up to here were handed over, if they were to be seen */
 	int64_t notice;                 /* deactivation notices up to this event were looked into */
 	int64_t event;                  /* events up to this one were looked at for their numbers */
 	struct guard_webhook *webhooks;
@@ -37,6 +39,18 @@ struct guard_state {
 
 /* No file is an empty state. 0, or -errno with a sentence, and *ret is empty. */
 int guard_state_read(const char *path, struct guard_state *ret, struct error *err);
+/*
+ * Moments that are still to come are of a clock that was wrong. When a webhook was seen last is a day ago then:
+ * rather too much is looked at than too little.
+ */
+void guard_state_correct(struct guard_state *s, int64_t now_ms);
+/*
+ * The error log was read from log_row on, up to this row, and all of it handed over. Rows may become visible
+ * in another order than they were numbered, so those of the last 10 minutes are read again.
+ */
+void guard_log_read(struct guard_state *s, int64_t highest_id);
+/* From its first row again. */
+void guard_log_forget(struct guard_state *s);
 /* All or nothing, and durable. For root, the file belongs to whom the directory belongs. */
 int guard_state_write(const char *path, const struct guard_state *s, struct error *err);
 void guard_state_free(struct guard_state *s);
@@ -47,7 +61,8 @@ struct guard_webhook *guard_state_webhook(struct guard_state *s, const char *tit
 /* How long to wait until at_most_ms have gone by since the last look; a clock that was set back is no reason to wait longer. */
 int64_t guard_wait_ms(const struct guard_state *s, int64_t at_most_ms, int64_t now_ms);
 
-unsigned guard_reactivations(const struct guard_webhook *w, int64_t now_ms);    /* of the last day */
+/* Of the last day; also of the next, for a clock that was set back makes no more of them. */
+unsigned guard_reactivations(const struct guard_webhook *w, int64_t now_ms);
 /* To be written before the call is made. */
 void guard_reactivated(struct guard_webhook *w, int64_t now_ms);
 
@@ -124,13 +139,13 @@ struct guard {
 	int64_t started_ms;
 	int64_t notice_ms;      /* when the newest unverified notice of deactivation came; 0: none since the last look */
 	bool able;              /* the daemon can store callouts */
-	bool full;              /* the error log is read from its first row */
 	struct {
 		int64_t notice;         /* the newest unverified notice of deactivation; 0: none */
 		bool noticed;           /* any notice */
 		int64_t noticed_ms;     /* the first one's arrival */
 		bool active, ready, known;
 		bool was_off;           /* and this look found out */
+		int64_t active_before_ms;       /* seen active before this look; 0: never */
 	} seen[CONF_WEBHOOKS_MAX];      /* by index of conf->webhooks */
 };
 
@@ -158,5 +173,7 @@ bool guard_noticed_again(struct guard *g);
 int64_t guard_newest(struct guard *g, const struct conf_webhook *w);
 /* guard_tell.c: print the findings and post them to the daemon. */
 enum exit_status guard_tell(struct guard *g, enum exit_status status);
+/* No webhook is to be guarded: said, or an empty report, which is not posted. */
+enum exit_status guard_tell_nothing(struct guard *g);
 
 #endif

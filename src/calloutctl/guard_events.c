@@ -41,8 +41,36 @@ static int64_t first_since(const struct guard *g, int64_t mark)
 	return mark ? 0 : g->started_ms - GUARD_DAY_MS;
 }
 
+static int64_t newest_event(struct guard *g)
+{
+	struct event_page p = { .answer = ANSWER_INIT };
+	const struct request q = { .method = "GET", .path = "/v1/events?limit=1", .timeout_ms = 30000 };
+	struct json_cursor c = { .at = NULL };
+	struct json_value e;
+	int64_t newest = 0;
+
+	if (client_ask(g->ctl, &q, &p.answer, NULL) == 0 && p.answer.status == 200 && page_take(&p) &&
+	    json_next_element(&p.events, &c, &e))
+		newest = member_number(&e, "event");
+	buf_free(&p.answer.body);
+	return newest;
+}
+
+/* A store that is another one, or was put back from a copy, counts its events from a lower number. */
+static void forget_marks_of_another_store(struct guard *g)
+{
+	int64_t newest = newest_event(g);
+
+	if (g->state.notice <= newest && g->state.event <= newest)
+		return;
+	g->state.notice = 0;
+	g->state.event = 0;
+}
+
 enum exit_status guard_notices(struct guard *g, struct error *err)
 {
+	forget_marks_of_another_store(g);
+
 	const struct received_question q = { .kind = "deactivated", .after = g->state.notice,
 					     .since_ms = first_since(g, g->state.notice) };
 

@@ -16,6 +16,26 @@ static void count_failures(struct guard *g, const struct error_log *log)
 	}
 }
 
+/*
+ * As many failures in a row as Autotask needs to switch it off, and it is on: somebody else was quicker. The notice is called
+ * once, so what is down just then never hears of it.
+ */
+static void suspect_off(struct guard *g)
+{
+	for (size_t i = 0; i < g->conf->webhook_count; i++) {
+		int64_t before_ms = g->seen[i].active_before_ms;
+		struct guard_webhook *known;
+
+		if (!before_ms)
+			continue;
+		known = guard_of(g, &g->conf->webhooks[i]);
+		if (known->off_since_ms || guard_failures(known) < GUARD_LIMIT)
+			continue;
+		known->off_since_ms = before_ms;
+		guard_switched_on(known, g->started_ms);
+	}
+}
+
 static void tell_rows(struct guard *g, const struct recovery_counts *c)
 {
 	if (g->dry_run && c->rows)
@@ -32,17 +52,18 @@ static void tell_rows(struct guard *g, const struct recovery_counts *c)
 
 static enum exit_status recover_log(struct guard *g, struct error *err)
 {
-	AUTO(error_log) struct error_log log = ERROR_LOG_INIT;
+	AUTO(error_log) struct error_log log = { .fd = -1, .known_id = g->state.log_known };
 	struct recovery *r = &g->recovery;
-	enum exit_status status = recovery_read(r, g->full ? 0 : g->state.log_row, 0, &log, err);
+	enum exit_status status = recovery_read(r, g->state.log_row, 0, &log, err);
 
 	if (status == CTL_OK)
 		status = recovery_rows(r, &log, err);
 	if (status != CTL_OK)
 		return status;
 	count_failures(g, &log);
-	if (log.highest_id > g->state.log_row)
-		g->state.log_row = log.highest_id;
+	suspect_off(g);
+	if (!r->counts.strangers && !r->blind)
+		guard_log_read(&g->state, log.highest_id);
 	tell_rows(g, &r->counts);
 	return guard_save(g, err);
 }
@@ -65,7 +86,8 @@ static enum exit_status recover_off(struct guard *g, const struct conf_webhook *
 {
 	struct recovery_counts before = g->recovery.counts;
 	struct guard_webhook *known = guard_of(g, w);
-	enum exit_status status = recovery_records(&g->recovery, w, known->off_since_ms - CLOCKS_DIFFER_MS, err);
+	int64_t on_ms = known->on_ms > known->off_since_ms ? known->on_ms : 0;
+	enum exit_status status = recovery_records(&g->recovery, w, known->off_since_ms - CLOCKS_DIFFER_MS, on_ms, err);
 
 	if (status != CTL_OK)
 		return status;
@@ -96,7 +118,15 @@ enum exit_status guard_recover(struct guard *g, struct error *err)
 {
 	enum exit_status status = recover_log(g, err);
 
-	for (size_t i = 0; status == CTL_OK && i < g->conf->webhook_count; i++)
-		status = recover_webhook(g, &g->conf->webhooks[i], err);
+	for (size_t i = 0; status == CTL_OK && i < g->conf->webhook_count; i++) {
+		const struct conf_webhook *w = &g->conf->webhooks[i];
+
+		status = recover_webhook(g, w, err);
+		/* What is refused for one must not keep the others waiting; it is tried again at the next look. */
+		if (status == CTL_NO) {
+			finding(&g->findings, w, FINDING_ERROR, "%s", err->text);
+			status = CTL_OK;
+		}
+	}
 	return status;
 }

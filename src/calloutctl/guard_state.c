@@ -11,6 +11,7 @@
 #include "guard.h"
 
 #define STATE_MAX (4UL * 1024 * 1024)
+#define SETTLED_MS (10LL * 60 * 1000)
 #define STALE_MS (5LL * 60 * 1000)
 
 void guard_state_free(struct guard_state *s)
@@ -41,6 +42,9 @@ static const struct {
 } tops[] = {
 	{ "started_ms", offsetof(struct guard_state, started_ms) },
 	{ "log_row", offsetof(struct guard_state, log_row) },
+	{ "log_seen", offsetof(struct guard_state, log_seen) },
+	{ "log_seen_ms", offsetof(struct guard_state, log_seen_ms) },
+	{ "log_known", offsetof(struct guard_state, log_known) },
 	{ "notice", offsetof(struct guard_state, notice) },
 	{ "event", offsetof(struct guard_state, event) },
 }, numbers[] = {
@@ -174,6 +178,43 @@ int guard_state_write(const char *path, const struct guard_state *s, struct erro
 
 /* ---- the rules ---- */
 
+void guard_log_read(struct guard_state *s, int64_t highest_id)
+{
+	if (highest_id > s->log_known)
+		s->log_known = highest_id;
+	if (s->log_seen && s->log_seen_ms > s->started_ms - SETTLED_MS && s->log_seen_ms <= s->started_ms)
+		return;
+	if (s->log_seen > s->log_row)
+		s->log_row = s->log_seen;
+	s->log_seen = s->log_known;
+	s->log_seen_ms = s->started_ms;
+}
+
+void guard_log_forget(struct guard_state *s)
+{
+	s->log_row = s->log_seen = s->log_seen_ms = s->log_known = 0;
+}
+
+static void day_ago_if_to_come(int64_t *ms, int64_t now_ms)
+{
+	if (*ms > now_ms)
+		*ms = now_ms - GUARD_DAY_MS;
+}
+
+void guard_state_correct(struct guard_state *s, int64_t now_ms)
+{
+	if (s->started_ms > now_ms)
+		s->started_ms = 0;
+	for (size_t i = 0; i < s->count; i++) {
+		struct guard_webhook *w = &s->webhooks[i];
+
+		day_ago_if_to_come(&w->active_ms, now_ms);
+		day_ago_if_to_come(&w->off_since_ms, now_ms);
+		if (w->on_ms > now_ms)
+			w->on_ms = 0;
+	}
+}
+
 int64_t guard_wait_ms(const struct guard_state *s, int64_t at_most_ms, int64_t now_ms)
 {
 	int64_t left = s->started_ms ? s->started_ms + at_most_ms - now_ms : 0;
@@ -186,7 +227,8 @@ unsigned guard_reactivations(const struct guard_webhook *w, int64_t now_ms)
 	unsigned n = 0;
 
 	for (size_t i = 0; i < GUARD_REACTIVATIONS; i++)
-		n += w->reactivated_ms[i] && w->reactivated_ms[i] > now_ms - GUARD_DAY_MS;
+		n += w->reactivated_ms[i] && w->reactivated_ms[i] > now_ms - GUARD_DAY_MS &&
+		     w->reactivated_ms[i] < now_ms + GUARD_DAY_MS;
 	return n;
 }
 

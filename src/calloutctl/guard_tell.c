@@ -108,3 +108,15 @@ enum exit_status guard_tell(struct guard *g, enum exit_status status)
 		status = CTL_NO;
 	return status;
 }
+
+enum exit_status guard_tell_nothing(struct guard *g)
+{
+	AUTO(buf) struct buf report = BUF_INIT(POST_MAX);
+
+	write_report(g, true, &report);
+	if (g->ctl->option[OPT_JSON])
+		print_report(&report);
+	else
+		puts("No webhook in the configuration has a section 'subscribe': there is nothing to guard.");
+	return CTL_OK;
+}

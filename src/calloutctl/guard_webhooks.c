@@ -88,6 +88,7 @@ static void found_active(struct guard *g, const struct conf_webhook *w, const st
 		known->off_since_ms = known->active_ms;
 	if (known->off_since_ms && known->on_ms < known->off_since_ms)
 		guard_switched_on(known, g->started_ms);
+	g->seen[guard_index(g, w)].active_before_ms = known->active_ms;
 	known->active_ms = g->started_ms;
 	if (!remote->ready)
 		finding(&g->findings, w, FINDING_ERROR, "is active, but Autotask says that it is not ready to call out: it needs at least one "
@@ -153,14 +154,16 @@ static enum exit_status look_at(struct guard *g, const struct conf_webhook *w, i
 	size_t i = guard_index(g, w);
 	struct guard_webhook *known;
 
+	if (g->recovery.hidden[i])
+		return CTL_OK;
 	if (!remote) {
 		finding(&g->findings, w, FINDING_WARNING, "does not exist at Autotask: calloutctl webhook apply makes it");
 		return CTL_OK;
 	}
 	known = guard_of(g, w);
 	if (strcasecmp(known->guid, remote->guid) != 0) {
-		/* Rows of the error log that were nobody's may be its. */
-		g->full = true;
+		/* Rows that were nobody's may be its; and another Autotask counts its rows anew. */
+		guard_log_forget(&g->state);
 		(void)snprintf(known->guid, sizeof(known->guid), "%s", remote->guid);
 	}
 	g->seen[i].known = true;

@@ -26,7 +26,7 @@ static void handover_path(const struct handover *h, struct buf *path)
 	add_number(path, "sequence", h->sequence);
 }
 
-/* Will it be refused whenever it is tried? 404 is about the webhook, 5xx about the moment. */
+/* Will it be refused whenever it is tried? 5xx is about the moment. */
 static bool for_good(long status)
 {
 	return status == 400 || status == 413 || status == 415 || status == 422;
@@ -58,6 +58,6 @@ enum exit_status hand_over(struct ctl *ctl, const struct handover *h, enum hande
 
 	(void)error_set(err, EPROTO, "calloutd did not take an event of webhook %s: status %ld%s%s", h->webhook->title, a.status,
 			*why ? ": " : "", why);
-	*ret = HANDED_REFUSED;
-	return for_good(a.status) ? CTL_OK : CTL_NO;
+	*ret = a.status == 404 ? HANDED_UNKNOWN : HANDED_REFUSED;
+	return a.status == 404 || for_good(a.status) ? CTL_OK : CTL_NO;
 }

@@ -14,6 +14,9 @@ static void page_path(const struct received_question *q, int64_t after, struct b
 	need_room(buf_printf(path, "/v1/events?limit=1000&after=%" PRId64, after));
 	query_add(path, "webhook", q->webhook);
 	query_add(path, "kind", q->kind);
+	query_add(path, "entity", q->entity);
+	(void)snprintf(text, sizeof(text), "%" PRId64, q->id);
+	query_add(path, "id", q->entity ? text : NULL);
 	query_add(path, "since", q->since_ms > 0 ? clock_text(q->since_ms, text) : NULL);
 }
 

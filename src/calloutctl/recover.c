@@ -76,8 +76,9 @@ static void print_records(const struct recovery *r, bool queried)
 	if (queried) {
 		printf("Records modified since: %zu", c->records);
 		part("; ", c->received, "received already");
-	} else if (c->fetched || c->known || c->gone) {
+	} else if (c->fetched || c->known || c->gone || c->received) {
 		printf("Records of cut payloads");
+		part("; ", c->received, "received already");
 	} else {
 		return;
 	}
@@ -101,8 +102,12 @@ static enum exit_status tell(const struct recovery *r, bool queried)
 		print_log(r);
 		print_records(r, queried);
 	}
+	if (r->blind)
+		return complain(CTL_NO, "not all of our webhooks could be looked at, as said above");
+	if (c->strangers)
+		return complain(CTL_NO, "%zu events are of webhooks that calloutd does not know, as said above", c->strangers);
 	if (c->refused)
-		return complain(CTL_NO, "%zu events were refused by calloutd, as said above", c->refused);
+		return complain(CTL_NO, "%zu events were not handed over, as said above", c->refused);
 	if (c->cut && !r->refetch)
 		return complain(CTL_NO, "%zu payloads are incomplete in Autotask's log: recover --refetch asks for their records as they "
 				"are now", c->cut);
@@ -126,8 +131,14 @@ static enum exit_status recover_records(struct recovery *r, int64_t since_ms, st
 	for (size_t i = 0; status == CTL_OK && i < r->conf->webhook_count; i++) {
 		const struct conf_webhook *w = &r->conf->webhooks[i];
 
-		if (w->subscribe && (!r->only || r->only == w))
-			status = recovery_records(r, w, since_ms, err);
+		int64_t off_ms = 0;
+
+		if (!w->subscribe || r->hidden[i] || (r->only && r->only != w))
+			continue;
+		/* Nothing arrives between off and on. */
+		status = recovery_noticed(r, w, since_ms, &off_ms, err);
+		if (status == CTL_OK)
+			status = recovery_records(r, w, since_ms, off_ms, err);
 	}
 	return status;
 }

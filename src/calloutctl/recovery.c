@@ -44,14 +44,40 @@ static void list_ours(struct recovery *r)
 	}
 }
 
+/* A security level can hide one kind; the others' webhooks are looked after all the same. */
+static void note_hidden(struct recovery *r, const struct kind *kind, const struct error *why)
+{
+	r->blind = true;
+	for (size_t i = 0; i < r->conf->webhook_count; i++) {
+		const struct conf_webhook *w = &r->conf->webhooks[i];
+
+		if (!w->subscribe || kind_find(w->subscribe->entity) != kind)
+			continue;
+		r->hidden[i] = true;
+		say(r, w->title, "%s", why->text);
+	}
+}
+
 enum exit_status recovery_begin(struct recovery *r, struct error *err)
 {
+	AUTO(free) struct error *why = need(calloc(kind_count, sizeof(*why)));
+	size_t read = 0, refused = 0;
+
 	for (size_t i = 0; i < kind_count; i++) {
 		int n = kind_wanted(r->conf, &kinds[i]) ? remote_webhooks_read(r->rest, &kinds[i], &r->remotes, err) : 0;
 
-		if (n < 0)
+		if (n < 0 && rest_status(n) != CTL_NO)
 			return rest_status(n);
+		if (n < 0)
+			why[i] = *err;
+		refused += n < 0;
+		read += n == 0 && kind_wanted(r->conf, &kinds[i]);
 	}
+	if (refused && !read)
+		return CTL_NO;
+	for (size_t i = 0; i < kind_count; i++)
+		if (*why[i].text)
+			note_hidden(r, &kinds[i], &why[i]);
 	list_ours(r);
 	return CTL_OK;
 }
@@ -131,7 +157,8 @@ enum exit_status recovery_read(struct recovery *r, int64_t after_id, int64_t sin
 	if (r->only)
 		keep_only(ret, (size_t)(r->only - r->conf->webhooks));
 	error_log_sort(ret);
-	r->counts.rows += ret->count;
+	for (size_t i = 0; i < ret->count; i++)
+		r->counts.rows += !ret->rows[i].known;
 	r->counts.nobodys += ret->nobodys;
 	return CTL_OK;
 }
@@ -173,10 +200,39 @@ static void count(struct recovery *r, const struct handover *h, enum handed hand
 	case HANDED_STORED: r->counts.stored++; return;
 	case HANDED_DUPLICATE: r->counts.duplicates++; return;
 	case HANDED_QUARANTINED: r->counts.quarantined++; return;
+	case HANDED_UNKNOWN: r->counts.strangers++; return;
 	case HANDED_REFUSED: break;
 	}
 	r->counts.refused++;
 	say(r, h->webhook->title, "%s", err->text);
+}
+
+/* ---- payloads that were cut ---- */
+
+/* The whole callout of a cut payload may have been received: Autotask missed our answer. */
+struct whole {
+	int64_t sequence;
+	bool received;
+};
+
+static int on_same_record(void *arg, const struct json_value *event)
+{
+	struct whole *w = arg;
+
+	w->received = member_number(event, "sequence") == w->sequence;
+	return w->received;
+}
+
+static enum exit_status ask_received(struct recovery *r, const struct handover *h, bool *ret, struct error *err)
+{
+	const struct received_question q = { .webhook = h->webhook->title, .kind = "event", .entity = h->entity, .id = h->id };
+	struct whole w = { .sequence = h->sequence };
+	enum exit_status status = CTL_OK;
+
+	if (h->id && h->sequence && h->entity)
+		status = received_each(r->ctl, &q, on_same_record, &w, err);
+	*ret = w.received;
+	return status;
 }
 
 /* The record of a cut payload, where it is known. */
@@ -191,45 +247,97 @@ static enum exit_status fetch_cut(struct recovery *r, const struct handover *h, 
 	return recovery_record(r, remote, h->webhook, h->id, err);
 }
 
-static enum exit_status recover_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
-				    struct buf *payload, struct error *err)
+/* ---- a row ---- */
+
+static enum exit_status read_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
+				 struct buf *payload, struct handover *ret, struct error *err)
 {
 	const struct conf_webhook *w = &r->conf->webhooks[row->webhook];
 	const struct kind *kind = kind_find(w->subscribe->entity);
-	struct handover h = { .webhook = w, .source = "recovered", .entity = kind ? kind->entity : NULL, .sequence = row->sequence };
-	enum exit_status status;
-	enum handed handed;
 
+	*ret = (struct handover){ .webhook = w, .source = "recovered", .entity = kind ? kind->entity : NULL, .sequence = row->sequence };
 	if (error_log_payload(log, row, payload, err) < 0)
 		return CTL_NO;
-	h.body = payload->data;
-	h.len = payload->len;
+	ret->body = payload->data;
+	ret->len = payload->len;
 	if (row->cut)
-		read_cut(payload, &h);
-	status = hand_over(r->ctl, &h, &handed, err);
+		read_cut(payload, ret);
+	return CTL_OK;
+}
+
+/* The configuration was changed, but not reloaded: the others' rows do not wait for that. */
+static void note_unknown(struct recovery *r, const struct error_row *row, const struct error *err)
+{
+	r->unknown[row->webhook] = true;
+	say(r, r->conf->webhooks[row->webhook].title, "%s; if the configuration is right: calloutctl reload, and run it again", err->text);
+}
+
+/* *ret_later: its record is still to be fetched. */
+static enum exit_status recover_row(struct recovery *r, const struct error_log *log, const struct error_row *row,
+				    struct buf *payload, bool *ret_later, struct error *err)
+{
+	struct handover h;
+	enum exit_status status;
+	enum handed handed = HANDED_DUPLICATE;
+	bool received = false;
+
+	if (r->unknown[row->webhook]) {
+		r->counts.strangers++;
+		return CTL_OK;
+	}
+	status = read_row(r, log, row, payload, &h, err);
+	if (status == CTL_OK && row->cut)
+		status = ask_received(r, &h, &received, err);
+	if (status == CTL_OK && !received)
+		status = hand_over(r->ctl, &h, &handed, err);
 	if (status != CTL_OK)
 		return status;
 	count(r, &h, handed, err);
-	if (row->cut && r->refetch)
+	if (handed == HANDED_UNKNOWN) {
+		note_unknown(r, row, err);
+		return CTL_OK;
+	}
+	/* Its record was fetched when it was read first. */
+	received = received || (row->known && handed == HANDED_DUPLICATE);
+	r->counts.cut -= row->cut && received;
+	*ret_later = row->cut && !received && r->refetch;
+	if (!*ret_later && r->delete && handed != HANDED_REFUSED)
+		return delete_row(r, row, err);
+	return CTL_OK;
+}
+
+static enum exit_status recover_cut(struct recovery *r, const struct error_log *log, const struct error_row *row,
+				    struct buf *payload, struct error *err)
+{
+	size_t refused = r->counts.refused;
+	struct handover h;
+	enum exit_status status = read_row(r, log, row, payload, &h, err);
+
+	if (status == CTL_OK)
 		status = fetch_cut(r, &h, err);
-	if (status == CTL_OK && r->delete && handed != HANDED_REFUSED)
+	if (status == CTL_OK && r->delete && r->counts.refused == refused)
 		status = delete_row(r, row, err);
 	return status;
 }
 
+/* Records are fetched when all rows are handed over: whatever becomes of one, no row waits for it. */
 enum exit_status recovery_rows(struct recovery *r, const struct error_log *log, struct error *err)
 {
 	struct progress progress = { .what = "recovering", .total = log->count, .on = r->progress };
 	AUTO(buf) struct buf payload = BUF_INIT(ERROR_LOG_PAYLOAD_MAX);
+	AUTO(free) bool *later = need(calloc(log->count + 1, sizeof(*later)));
 	enum exit_status status = CTL_OK;
 
 	for (size_t i = 0; status == CTL_OK && i < log->count; i++) {
 		r->counts.cut += log->rows[i].cut;
 		if (!r->dry_run)
-			status = recover_row(r, log, &log->rows[i], &payload, err);
+			status = recover_row(r, log, &log->rows[i], &payload, &later[i], err);
 		progress.done++;
 		progress_show(&progress);
 	}
+	for (size_t i = 0; status == CTL_OK && i < log->count; i++)
+		if (later[i])
+			status = recover_cut(r, log, &log->rows[i], &payload, err);
 	progress_end(&progress);
 	return status;
 }

@@ -22,6 +22,7 @@ struct recovery_counts {
 	size_t rows;            /* of webhooks of ours, and --webhook */
 	size_t nobodys;         /* of others */
 	size_t stored, duplicates, quarantined, refused;
+	size_t strangers;       /* of webhooks that the running daemon does not know: not handed over, and not forgotten */
 	size_t cut;             /* of rows: payloads that are incomplete */
 	size_t deleted;         /* at Autotask */
 	/* records fetched anew */
@@ -46,10 +47,13 @@ struct recovery {
 	struct remote_webhooks remotes;
 	struct our_webhook *ours;               /* into remotes */
 	size_t our_count;
+	bool hidden[CONF_WEBHOOKS_MAX];         /* Autotask refuses to list its kind; likewise */
+	bool blind;                             /* any of them */
+	bool unknown[CONF_WEBHOOKS_MAX];        /* to the running daemon; by index of conf->webhooks */
 	struct recovery_counts counts;
 };
 
-/* The webhooks at Autotask of every kind that the configuration subscribes to. */
+/* The webhooks at Autotask of every kind that the configuration subscribes to. A kind that is refused is said, unless all are. */
 enum exit_status recovery_begin(struct recovery *r, struct error *err);
 void recovery_end(struct recovery *r);
 static inline void auto_recovery(struct recovery *r)
@@ -63,16 +67,27 @@ const struct remote_webhook *recovery_remote(const struct recovery *r, const str
 /* The rows above this id, logged at or since this moment (0: all), sorted. error_log_free() it. */
 enum exit_status recovery_read(struct recovery *r, int64_t after_id, int64_t since_ms, struct error_log *ret,
 			       struct error *err);
-/* Hand them over. A row that the daemon refuses for good is counted and passed over; whatever else fails ends it. */
+/*
+ * Hand them over, then fetch the records of those that were cut. A row that the daemon refuses for good, and a record
+ * that Autotask refuses, is counted and passed over; whatever else fails ends it.
+ */
 enum exit_status recovery_rows(struct recovery *r, const struct error_log *log, struct error *err);
 
 /*
  * Hand over, as updates, records of a webhook that were modified since, but for those of which the
- * daemon has received a callout of that modification or a later one.
+ * daemon has received a callout of that modification or a later one. A callout from after on_ms, when the webhook
+ * was on again (0: not known), says nothing of what was changed before: it has only what it changed.
  */
-enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, struct error *err);
+enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t on_ms,
+				  struct error *err);
+/* When the webhook's first notice of deactivation since then came; 0: none did. */
+enum exit_status recovery_noticed(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t *ret_ms,
+				  struct error *err);
 
-/* One record as it is now; *ret_id is the daemon's event. CTL_OK and counts.gone if it is deleted. */
+/*
+ * One record as it is now, unless a callout of that modification or a later one was received. CTL_OK and counts.gone if
+ * it is deleted, counts.refused if Autotask does not give it out.
+ */
 enum exit_status recovery_record(struct recovery *r, const struct remote_webhook *remote, const struct conf_webhook *w,
 				 int64_t id, struct error *err);
 
@@ -86,10 +101,10 @@ struct handover {
 	const void *body;
 	size_t len;
 };
-enum handed { HANDED_STORED, HANDED_DUPLICATE, HANDED_QUARANTINED, HANDED_REFUSED };
+enum handed { HANDED_STORED, HANDED_DUPLICATE, HANDED_QUARANTINED, HANDED_REFUSED, HANDED_UNKNOWN };
 /*
- * CTL_OK once the daemon has answered that it is stored, or that it will never take this one
- * (HANDED_REFUSED, with its sentence in err).
+ * CTL_OK once the daemon has answered that it is stored, that it will never take this one
+ * (HANDED_REFUSED, with its sentence in err), or that it knows no such webhook (HANDED_UNKNOWN, likewise).
  */
 enum exit_status hand_over(struct ctl *ctl, const struct handover *h, enum handed *ret, struct error *err);
 
@@ -104,6 +119,8 @@ struct received_question {
 	const char *webhook, *kind;
 	int64_t since_ms;       /* 0: without limit */
 	int64_t after;
+	const char *entity;     /* of one record: with its id; NULL: of all */
+	int64_t id;
 };
 enum exit_status received_each(struct ctl *ctl, const struct received_question *q,
 			       int (*fn)(void *arg, const struct json_value *event), void *arg, struct error *err);

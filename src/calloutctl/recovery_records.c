@@ -28,7 +28,7 @@ struct fetching {
 	const struct remote_webhook *remote;
 	struct moments received;
 	int64_t last_event;             /* received holds what came up to here */
-	int64_t now_ms;
+	int64_t now_ms, on_ms;
 	struct later *later;
 	size_t later_count;
 	struct progress progress;
@@ -36,6 +36,13 @@ struct fetching {
 };
 
 /* ---- one record ---- */
+
+/* It will be no other next time, and the others must not wait for it. */
+static void pass_over(struct recovery *r, const struct conf_webhook *w, const struct error *err)
+{
+	r->counts.refused++;
+	r->say(r->arg, w->title, err->text);
+}
 
 static enum exit_status give(struct recovery *r, const struct conf_webhook *w, const char *body, size_t len,
 			     struct error *err)
@@ -47,51 +54,41 @@ static enum exit_status give(struct recovery *r, const struct conf_webhook *w, c
 	if (status != CTL_OK)
 		return status;
 	switch (handed) {
+	case HANDED_UNKNOWN: return CTL_NO;
 	case HANDED_DUPLICATE: r->counts.known++; break;
-	case HANDED_REFUSED:
-		r->counts.refused++;
-		r->say(r->arg, w->title, err->text);
-		break;
+	case HANDED_REFUSED: pass_over(r, w, err); break;
 	case HANDED_STORED: case HANDED_QUARANTINED: r->counts.fetched++; break;
 	}
 	return CTL_OK;
 }
 
-enum exit_status recovery_record(struct recovery *r, const struct remote_webhook *remote, const struct conf_webhook *w,
-				 int64_t id, struct error *err)
-{
-	struct rest_answer keep = REST_ANSWER_INIT;
-	AUTO(buf) struct buf body = BUF_INIT(REFETCH_BODY_MAX);
-	enum exit_status status = CTL_OK;
-	struct json_value item;
-	char path[128];
-	int n;
-
-	(void)snprintf(path, sizeof(path), "%s/%" PRId64, remote->kind->records, id);
-	n = rest_item(r->rest, path, &keep, &item, err);
-	if (n == -ENOENT)
-		r->counts.gone++;
-	else if (n < 0)
-		status = rest_status(n);
-	else if (refetch_body(remote->kind, w->subscribe, remote->guid, &item, &body, err) < 0)
-		status = CTL_NO;
-	else
-		status = give(r, w, body.data, body.len, err);
-	rest_answer_free(&keep);
-	return status;
-}
-
 /* ---- what was received ---- */
 
 /* EventTime is Autotask's; the arrival stands in where a callout had none. */
+static void note_received(struct moments *m, const struct json_value *e)
+{
+	int64_t ms = member_ms(e, "time");
+
+	need_room(moments_put(m, member_number(e, "id"), ms ? ms : member_ms(e, "received")));
+}
+
+/* Live ones by their arrival, which needs no clock of Autotask's. A record that was asked for is whole. */
+static bool is_of_after(const struct fetching *f, const struct json_value *e)
+{
+	if (!f->on_ms || member_is(e, "source", "refetched"))
+		return false;
+	return member_ms(e, member_is(e, "source", "live") ? "received" : "time") >= f->on_ms;
+}
+
 static int on_received(void *arg, const struct json_value *e)
 {
 	struct fetching *f = arg;
-	int64_t ms = member_ms(e, "time");
 
 	f->last_event = member_number(e, "event");
+	if (is_of_after(f, e))
+		return 0;
 	if (member_is(e, "entity", f->remote->kind->entity))
-		need_room(moments_put(&f->received, member_number(e, "id"), ms ? ms : member_ms(e, "received")));
+		note_received(&f->received, e);
 	return 0;
 }
 
@@ -101,6 +98,64 @@ static enum exit_status read_received(struct fetching *f, int64_t since_ms, stru
 					     .after = f->last_event };
 
 	return received_each(f->r->ctl, &q, on_received, f, err);
+}
+
+/* ---- one record by itself ---- */
+
+/* What was made of a record as it is now the daemon recognises when it is given again. */
+static int on_callout(void *arg, const struct json_value *e)
+{
+	if (!member_is(e, "source", "refetched"))
+		note_received(arg, e);
+	return 0;
+}
+
+static enum exit_status give_unless_received(struct recovery *r, const struct remote_webhook *remote,
+					     const struct conf_webhook *w, const struct json_value *record, struct error *err)
+{
+	struct received_question q = { .webhook = w->title, .kind = "event", .entity = remote->kind->entity };
+	AUTO(buf) struct buf body = BUF_INIT(REFETCH_BODY_MAX);
+	struct moments received = { .slots = NULL };
+	enum exit_status status;
+	int64_t modified_ms;
+	bool covered;
+
+	if (refetch_read(remote->kind, record, &q.id, &modified_ms, err) < 0 ||
+	    refetch_body(remote->kind, w->subscribe, remote->guid, record, &body, err) < 0) {
+		pass_over(r, w, err);
+		return CTL_OK;
+	}
+	status = received_each(r->ctl, &q, on_callout, &received, err);
+	covered = moments_cover(&received, q.id, modified_ms);
+	moments_free(&received);
+	if (status != CTL_OK)
+		return status;
+	if (!covered)
+		return give(r, w, body.data, body.len, err);
+	r->counts.received++;
+	return CTL_OK;
+}
+
+enum exit_status recovery_record(struct recovery *r, const struct remote_webhook *remote, const struct conf_webhook *w,
+				 int64_t id, struct error *err)
+{
+	struct rest_answer keep = REST_ANSWER_INIT;
+	enum exit_status status = CTL_OK;
+	struct json_value item;
+	char path[128];
+	int n;
+
+	(void)snprintf(path, sizeof(path), "%s/%" PRId64, remote->kind->records, id);
+	n = rest_item(r->rest, path, &keep, &item, err);
+	if (n == -ENOENT) {
+		r->counts.gone++;
+	} else if (n < 0 && rest_status(n) == CTL_NO) {
+		pass_over(r, w, err);
+	} else {
+		status = n < 0 ? rest_status(n) : give_unless_received(r, remote, w, &item, err);
+	}
+	rest_answer_free(&keep);
+	return status;
 }
 
 /* ---- all records of a webhook ---- */
@@ -135,6 +190,10 @@ static int on_record(void *arg, const struct json_value *record, struct error *e
 	if (f->r->dry_run)
 		return 0;
 	n = refetch_body(f->remote->kind, f->w->subscribe, f->remote->guid, record, &body, err);
+	if (n == -EFBIG) {
+		pass_over(f->r, f->w, err);
+		return 0;
+	}
 	if (n < 0)
 		return n;
 	if (modified_ms > f->now_ms - UNDER_WAY_MS && f->later_count < LATER_MAX)
@@ -195,9 +254,25 @@ static enum exit_status fetch_all(struct fetching *f, int64_t since_ms, struct e
 	return status;
 }
 
-enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, struct error *err)
+static int on_notice(void *arg, const struct json_value *e)
 {
-	struct fetching f = { .r = r, .w = w, .remote = recovery_remote(r, w), .now_ms = clock_now_ms(),
+	*(int64_t *)arg = member_ms(e, "received");
+	return 1;
+}
+
+enum exit_status recovery_noticed(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t *ret_ms,
+				  struct error *err)
+{
+	const struct received_question q = { .webhook = w->title, .kind = "deactivated", .since_ms = since_ms };
+
+	*ret_ms = 0;
+	return received_each(r->ctl, &q, on_notice, ret_ms, err);
+}
+
+enum exit_status recovery_records(struct recovery *r, const struct conf_webhook *w, int64_t since_ms, int64_t on_ms,
+				  struct error *err)
+{
+	struct fetching f = { .r = r, .w = w, .remote = recovery_remote(r, w), .now_ms = clock_now_ms(), .on_ms = on_ms,
 			      .progress = { .what = w->title, .on = r->progress } };
 	enum exit_status status;
 

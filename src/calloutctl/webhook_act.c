@@ -136,7 +136,7 @@ static void tell_reactivated(const struct ctl *ctl, const struct conf *c, const 
 		printf("%s: would switch on %s\n", w->title, label);
 	else
 		printf("%s: %s is switched on, active and ready. What happened meanwhile was not called out: "
-		       "calloutctl recover fetches it.\n", w->title, label);
+		       "calloutctl recover --refetch --since WHEN fetches it.\n", w->title, label);
 }
 
 static enum exit_status reactivate_all(struct ctl *ctl, const struct sides *s, const struct chosen *chosen,

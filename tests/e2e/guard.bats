@@ -176,6 +176,74 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	[ "$output" = 'All is well: 1 webhook is active.' ]
 }
 
+@test "another store, another Autotask: what was remembered of the old one hides nothing" {
+	register_tickets
+	start_daemon
+	post "$(body 1)"
+	post "$(body 2)"
+	curl -sf -X POST -d 'a stranger' "$URL$OFF"
+	run -0 guard
+	found 'notice of deactivation \(event 3\)'
+	stop_daemon
+	rm -rf "$T/state"
+	ticket 7 7
+	poll 20 log_rows 1
+	start_daemon
+	curl -sf -X POST -d 'a stranger' "$URL$OFF"
+	# Of a sandbox, say: its rows had higher numbers, its webhook was another.
+	jq '.log_row = 999999 | .log_known = 999999 | .log_seen = 999999 | .webhooks[0].guid = "x"' "$T/guard/guard.json" >"$T/guard.new"
+	cp "$T/guard.new" "$T/guard/guard.json"
+	control fail '{"shape":"garbage","times":1,"path":"WebhookEventErrorLogs"}'
+	run -3 guard
+	found 'notice of deactivation \(event 1\)'
+	run -0 guard
+	found '^info: 1 events were recovered'
+	[ "$(jq .log_known "$T/guard/guard.json")" = 1 ]
+}
+
+@test "a kind of webhook that Autotask refuses to list keeps the others from nothing" {
+	{ conf_top; conf_autotask; conf_hook contacts Contact /autotask/c/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeeff '"FirstName"'
+	  conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'; conf_handler record; } >"$T/calloutd.conf"
+	start_daemon
+	ctl webhook apply
+	run -0 guard
+	stop_daemon
+	change '{"entity":"Contact","action":"update","id":5,"fields":{"FirstName":"x"},"person":3}'
+	ticket 1 1
+	poll 20 log_rows 2
+	start_daemon
+	control fail '{"shape":"strings","times":2,"path":"ContactWebhooks/query"}'
+	run -1 guard
+	found '^warning: contacts: GET ContactWebhooks/query: Autotask says'
+	found '^info: 1 events were recovered'
+	run -1 ctl recover
+	[[ $output == *'not all of our webhooks could be looked at'* ]]
+	run -0 guard
+	found '^info: 1 events were recovered'
+	control fail '{"shape":"strings","times":2,"path":"Webhooks/query"}'
+	run -1 guard
+	found '^error: GET [A-Za-z]*Webhooks/query: Autotask says'
+}
+
+@test "records that Autotask refuses for one webhook keep no other waiting" {
+	{ conf_top; conf_autotask; conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'
+	  conf_hook contacts Contact /autotask/c/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeeff '"FirstName"'
+	  conf_handler record; } >"$T/calloutd.conf"
+	start_daemon
+	ctl webhook apply
+	run -0 guard
+	rest PATCH TicketWebhooks '{"id":1,"isActive":false}'
+	rest PATCH ContactWebhooks '{"id":'"$(control state && jq '.ContactWebhooks[0].id' "$T/control")"',"isActive":false}'
+	ticket 1 1
+	change '{"entity":"Contact","action":"update","id":5,"fields":{"FirstName":"x"},"person":3}'
+	control fail '{"shape":"strings","times":1,"path":"Tickets/query"}'
+	run -1 guard
+	found '^error: tickets: GET Tickets/query: Autotask says'
+	found '^info: contacts: 1 records were modified'
+	run -0 guard
+	found '^info: tickets: 1 records were modified'
+}
+
 @test "off and on again between two looks: what changed meanwhile is fetched" {
 	id=$(register_tickets)
 	start_daemon
@@ -187,6 +255,21 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":true}"
 	run -0 guard
 	found '1 records were modified while it was off'
+}
+
+@test "off and on again while nobody was there for the notice: what changed meanwhile is fetched" {
+	register_tickets
+	start_daemon
+	run -0 guard
+	stop_daemon
+	give_up
+	start_daemon
+	ctl webhook reactivate
+	run -0 guard
+	found '^info: 25 events were recovered'
+	found 'tickets: 5 records were modified while it was off'
+	run -0 guard
+	[ "$output" = 'All is well: 1 webhook is active.' ]
 }
 
 @test "the daemon is away: nothing is switched on; 3" {
@@ -358,4 +441,6 @@ unserve() {
 	{ conf_top; conf_autotask; conf_webhook; } >"$T/calloutd.conf"
 	run -0 guard
 	found 'nothing to guard'
+	run -0 guard --json
+	jq -e '.ok and .findings == [] and .webhooks == []' <<<"$output"
 }

@@ -99,7 +99,7 @@ lose() {
 long_ticket() {
 	local title
 	title=$(printf '&%.0s' {1..1500})
-	change "{\"entity\":\"Ticket\",\"action\":\"update\",\"id\":$1,\"fields\":{\"Status\":7,\"Title\":\"$title\"},\"person\":3}"
+	change "{\"entity\":\"Ticket\",\"action\":\"update\",\"id\":$1,\"fields\":{\"Status\":7,\"Title\":\"$title${2:-}\"},\"person\":3}"
 }
 
 @test "a cut payload is quarantined with its record; --refetch asks for the record as it is now" {
@@ -120,6 +120,77 @@ long_ticket() {
 	change '{"entity":"Ticket","action":"delete","id":9,"person":3}'
 	run -0 ctl recover --refetch --json
 	jq -e '.records.gone == 1' <<<"$output"
+}
+
+@test "a webhook that the running daemon does not know yet holds up no other" {
+	register_tickets
+	register TicketWebhooks "$URL/autotask/new/00112233445566778899aabbccddeeff" "$URL$OFF" 94
+	start_daemon
+	stop_daemon
+	ticket 1 1
+	ticket 2 2
+	poll 20 log_rows 4
+	start_daemon
+	conf_hook new Ticket /autotask/new/00112233445566778899aabbccddeeff /autotask/off/00112233445566778899aabbccddeef0 '"Status"' >"$T/new"
+	# Its rows come first.
+	{ conf_top; conf_autotask; cat "$T/new"; conf_hook tickets Ticket "$HOOK" "$OFF" '"Status", "Title"'; conf_handler record; } >"$T/calloutd.conf"
+	run -1 guard
+	[[ $output == *'warning: new: '*'there is no webhook new'*'calloutctl reload'* ]]
+	events 'length == 2 and all(.webhook == "tickets")'
+	run -1 ctl recover --delete
+	[[ $output == *'2 events are of webhooks that calloutd does not know'* ]]
+	log_rows 2
+	run -0 ctl reload
+	run -0 guard
+	events 'map(select(.webhook == "new")) | length == 2'
+}
+
+@test "a record that Autotask does not give out holds up no other row" {
+	register_tickets
+	long_ticket 9
+	ticket 1 1
+	long_ticket 8
+	poll 20 log_rows 3
+	start_daemon
+	control fail '{"shape":"strings","times":99,"path":"Tickets/9"}'
+	run -1 ctl recover --refetch --delete
+	[[ $output == *'tickets: GET Tickets/9: Autotask says'* ]]
+	[[ $output == *'1 events were not handed over, as said above'* ]]
+	events 'map(select(.kind == "event")) | map(.record) | sort == ["Ticket/1", "Ticket/8"]'
+	# What was not fetched may be fetched another time.
+	log_rows 1
+	run -1 guard
+	[[ $output == *'warning: tickets: GET Tickets/9'* ]]
+	control fail '{"shape":"none"}'
+	run -0 ctl recover --refetch --delete
+	log_rows 0
+	events 'map(select(.record == "Ticket/9") | .source) == ["refetched", "recovered"]'
+}
+
+@test "a cut payload of what was received whole is no news, nor is its record" {
+	register_tickets
+	long_ticket 9
+	poll 20 log_rows 1
+	control deliveries
+	jq -j '.deliveries[0].payload' "$T/control" >"$T/again"
+	start_daemon
+	[ "$(post "$T/again")" = 200 ]
+	run -0 ctl recover --json
+	jq -e '.error_log.duplicates == 1 and .error_log.cut == 0' <<<"$output"
+	run -0 ctl recover --refetch --delete
+	log_rows 0
+	events 'length == 1 and .[0].source == "live"'
+	# Another one of the same record, which was not: but it says nothing that the newest received does not.
+	stop_daemon
+	long_ticket 9 8
+	long_ticket 9 9
+	poll 20 log_rows 2
+	start_daemon
+	control deliveries
+	jq -j '.deliveries[2].payload' "$T/control" >"$T/again"
+	[ "$(post "$T/again")" = 200 ]
+	run -0 ctl recover --refetch --json
+	jq -e '.error_log.quarantined == 1 and .error_log.duplicates == 1 and .records.received == 1 and .records.stored == 0' <<<"$output"
 }
 
 @test "--since --refetch: records modified while the webhook was off, page by page, but for what was received" {
@@ -191,4 +262,39 @@ sleep_a_second() {
 	conf_usual
 	run -1 ctl recover
 	[[ $output == *"no section 'autotask'"* ]]
+}
+
+@test "a record too large for an event is said, and keeps no other back" {
+	id=$(register_tickets)
+	start_daemon
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
+	for field in Status Title; do
+		jq -cn --arg f "$field" '{entity: "Ticket", action: "update", id: 1, person: 3, fields: {($f): ("x" * 600000)}}' >"$T/large"
+		change "@$T/large"
+	done
+	ticket 2 2
+	run -1 ctl recover --since 1h --refetch
+	[[ $output == *'tickets: Ticket/1 is too large for an event'* ]]
+	events 'map(select(.kind == "event")) | length == 1 and .[0].record == "Ticket/2"'
+}
+
+@test "what changed while it was off is fetched also where another field was called out since" {
+	id=$(register_tickets)
+	start_daemon
+	since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+	ticket 1 1
+	poll 5 lines 1
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
+	noticed() { events 'map(select(.kind == "deactivated")) | length == 1'; }
+	poll 5 noticed
+	sleep_a_second
+	ticket 1 5
+	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":true}"
+	change '{"entity":"Ticket","action":"update","id":1,"fields":{"Title":"new"},"person":3}'
+	poll 5 lines 2
+	run -0 ctl recover --since "$since" --refetch --json
+	jq -e '.records.stored == 1' <<<"$output"
+	ctl show "$(ctl events --json | jq -s '.[0].event')" --body | jq -e '.Fields == {"Status":5,"Title":"new"}'
+	run -0 ctl recover --since "$since" --refetch --json
+	jq -e '.records.stored == 0' <<<"$output"
 }

@@ -34,6 +34,50 @@ static void three_in_a_day(void **state)
 	assert_int_equal(guard_reactivations(&w, NOW + GUARD_DAY_MS + 2), 0);
 	/* A clock that was set back makes no more of them. */
 	assert_int_equal(guard_reactivations(&w, NOW - 60 * MINUTE), 3);
+	/* But one that was years ahead does not forbid them for years. */
+	assert_int_equal(guard_reactivations(&w, NOW - 3 * GUARD_DAY_MS), 0);
+}
+
+static void rows_are_read_again(void **state)
+{
+	struct guard_state s = { .started_ms = NOW };
+
+	(void)state;
+	guard_log_read(&s, 100);
+	assert_int_equal(s.log_row, 0);
+	s.started_ms = NOW + 5 * MINUTE;
+	guard_log_read(&s, 120);
+	assert_int_equal(s.log_row, 0);
+	s.started_ms = NOW + 15 * MINUTE;
+	guard_log_read(&s, 130);
+	assert_int_equal(s.log_row, 100);
+	s.started_ms = NOW + 30 * MINUTE;
+	guard_log_read(&s, 0);
+	assert_int_equal(s.log_row, 130);
+	assert_int_equal(s.log_known, 130);
+	guard_log_forget(&s);
+	assert_int_equal(s.log_row, 0);
+	assert_int_equal(s.log_known, 0);
+}
+
+static void moments_to_come(void **state)
+{
+	struct guard_webhook w = { .active_ms = INT64_MAX, .off_since_ms = NOW + 1, .on_ms = NOW + 1 };
+	struct guard_state s = { .started_ms = INT64_MAX, .webhooks = &w, .count = 1 };
+
+	(void)state;
+	guard_state_correct(&s, NOW);
+	assert_int_equal(s.started_ms, 0);
+	assert_int_equal(w.active_ms, NOW - GUARD_DAY_MS);
+	assert_int_equal(w.off_since_ms, NOW - GUARD_DAY_MS);
+	assert_int_equal(w.on_ms, 0);
+	w = (struct guard_webhook){ .active_ms = NOW, .off_since_ms = 0, .on_ms = NOW - 1 };
+	s.started_ms = NOW;
+	guard_state_correct(&s, NOW);
+	assert_int_equal(s.started_ms, NOW);
+	assert_int_equal(w.active_ms, NOW);
+	assert_int_equal(w.off_since_ms, 0);
+	assert_int_equal(w.on_ms, NOW - 1);
 }
 
 static void not_too_often(void **state)
@@ -195,7 +239,9 @@ static void damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(three_in_a_day), cmocka_unit_test(not_too_often), cmocka_unit_test(failures),
+		cmocka_unit_test(three_in_a_day),
+		cmocka_unit_test(moments_to_come),
+		cmocka_unit_test(rows_are_read_again), cmocka_unit_test(not_too_often), cmocka_unit_test(failures),
 		cmocka_unit_test(gaps), cmocka_unit_test(many_gaps), cmocka_unit_test(kept), cmocka_unit_test(damaged),
 	};
 

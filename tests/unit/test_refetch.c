@@ -54,6 +54,18 @@ static void bodies(void **state)
 		"{\"Action\":\"Update\",\"Guid\":\"g\",\"EntityType\":\"Ticket\",\"Id\":1,\"Fields\":{}}");
 }
 
+static void labels(void **state)
+{
+	static char label[] = "Ticket Number", other[] = "Queue", *list[] = { label, other, NULL };
+	static const struct conf_subscribe labelled = { .fields = { list, 2 } };
+	AUTO(buf) struct buf text = BUF_INIT(REFETCH_BODY_MAX);
+	const struct json_value v = parsed("{\"id\":1,\"ticketNumb\":0,\"ticketNumber\":\"T1\",\"queueID\":8}");
+
+	(void)state;
+	assert_int_equal(refetch_body(kind_find("Ticket"), &labelled, "g", &v, &text, NULL), 0);
+	assert_string_equal(text.data, "{\"Action\":\"Update\",\"Guid\":\"g\",\"EntityType\":\"Ticket\",\"Id\":1,\"Fields\":{\"TicketNumber\":\"T1\"}}");
+}
+
 static void as_a_callout(void **state)
 {
 	AUTO(buf) struct buf text = BUF_INIT(REFETCH_BODY_MAX);
@@ -141,7 +153,8 @@ static void covered(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(bodies), cmocka_unit_test(as_a_callout), cmocka_unit_test(refusals),
+		cmocka_unit_test(bodies),
+		cmocka_unit_test(labels), cmocka_unit_test(as_a_callout), cmocka_unit_test(refusals),
 		cmocka_unit_test(filters), cmocka_unit_test(moments), cmocka_unit_test(covered),
 	};
 

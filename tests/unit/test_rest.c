@@ -384,6 +384,42 @@ static void pages_are_turned_within_the_host_only(void **state)
 	}
 }
 
+/* Page 1 leads to 2, that to 3, and so on, up to the last, which leads back to the second. */
+static void wider_circles_of_pages_are_noticed(void **state)
+{
+	struct script *s = *state;
+	char pages[4][512];
+	unsigned seen = 0;
+
+	PLAY(s, ZONE, pages[0], pages[1], pages[2], pages[3], pages[1], pages[2], pages[3], pages[1], pages[2], pages[3]);
+	for (unsigned i = 0; i < 4; i++)
+		(void)snprintf(pages[i], sizeof(pages[i]),
+			       JSON("{\"items\":[{\"id\":1}],\"pageDetails\":{\"nextPageUrl\":\"%s/ATServicesRest/v1.0/Tickets/query/next?page=%u\"}}"),
+			       s->w.base, i == 3 ? 2 : i + 2);
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(rest_query(r, "Tickets", ALL, count, &seen, &s->w.err), -EPROTO);
+	assert_said(&s->w, "the pages come to no end");
+	assert_true(seen < 10);
+}
+
+static void empty_pages_come_to_an_end(void **state)
+{
+	struct script *s = *state;
+	char pages[12][512];
+	unsigned seen = 0;
+
+	PLAY(s, ZONE, pages[0], pages[1], pages[2], pages[3], pages[4], pages[5], pages[6], pages[7], pages[8], pages[9], pages[10],
+	     pages[11]);
+	for (unsigned i = 0; i < 12; i++)
+		(void)snprintf(pages[i], sizeof(pages[i]),
+			       JSON("{\"items\":[],\"pageDetails\":{\"nextPageUrl\":\"%s/ATServicesRest/v1.0/Tickets/query/next?page=%u\"}}"),
+			       s->w.base, i + 2);
+	AUTO(rest) struct rest *r = opened(&s->w);
+	assert_int_equal(rest_query(r, "Tickets", ALL, count, &seen, &s->w.err), -EPROTO);
+	assert_said(&s->w, "the pages come to no end");
+	played(s, 11);
+}
+
 static void pages_that_go_round_are_noticed(void **state)
 {
 	struct script *s = *state;
@@ -451,6 +487,8 @@ int main(void)
 		TEST(patience_has_an_end),
 		TEST(pages_are_turned_within_the_host_only),
 		TEST(pages_that_go_round_are_noticed),
+		TEST(wider_circles_of_pages_are_noticed),
+		TEST(empty_pages_come_to_an_end),
 		TEST(shapes_that_are_no_query),
 	};
 
