@@ -117,7 +117,8 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 
 @test "status has no columns in which there is nothing, and then fits a terminal" {
 	start_daemon
-	post "$(body 1)"
+	file=$(body 1)
+	post "$file"
 	poll 5 settled 1
 	ctl status >"$T/status"
 	grep -q '^tickets  *1  20' "$T/status"
@@ -125,7 +126,7 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 	grep -E '^(HANDLER|WEBHOOK|record|tickets) ' "$T/status" >"$T/tables"
 	[ "$(wc -l <"$T/tables")" = 4 ]
 	[ -z "$(awk 'length > 80' "$T/tables")" ]
-	post "$(body 1)"
+	post "$file"
 	ctl status >"$T/status"
 	grep -qE '^WEBHOOK  STORED  DUPLICATE  LAST' "$T/status"
 	grep -qE '^tickets +1 +1  20' "$T/status"
