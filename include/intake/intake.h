@@ -115,10 +115,10 @@ struct intake_status {
 void intake_status(struct intake *in, struct intake_status *ret);
 
 /*
- * The watchdog's question, any thread: do libmicrohttpd's threads still turn? They tell nothing, and a
+ * The watchdog's question, any thread: do the door and libmicrohttpd's threads still turn? They tell nothing, and a
  * heartbeat would wake them when idle. So: false when a call of ours has been running in one for
- * more than limit_ms, or when connections have been waiting to be accepted for that long
- * (as seen from question to question) and none was. Idle is alive; so is waiting for the journal.
+ * more than limit_ms, when somebody who was let in has not been taken by then, or when connections wait and
+ * the door has not even asked for room (as seen from question to question). Idle is alive; so is waiting for the journal.
  */
 bool intake_alive(struct intake *in, int64_t limit_ms);
 

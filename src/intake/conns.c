@@ -62,31 +62,6 @@ unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files)
 	return max;
 }
 
-bool conns_room(struct conns *c)
-{
-	bool room;
-
-	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
-	(void)pthread_mutex_lock(&c->lock);
-	/* Those ended take no place from others while libmicrohttpd gets round to them. */
-	room = c->count - c->ended < c->max && c->count < c->max + CONNS_ENDED_MAX;
-	if (room) {
-		c->arriving++;
-		c->arrived_ms = clock_mono_ms();
-	} else {
-		c->refused++;
-	}
-	(void)pthread_mutex_unlock(&c->lock);
-	return room;
-}
-
-void conns_lost(struct conns *c)
-{
-	(void)pthread_mutex_lock(&c->lock);
-	c->arriving -= c->arriving > 0;
-	(void)pthread_mutex_unlock(&c->lock);
-}
-
 static void end(struct conn *conn)
 {
 	conn->ended = true;
@@ -133,6 +108,39 @@ static void make_room(struct conns *c, const struct conn *except)
 		end(victim);
 		c->evicted++;
 	}
+}
+
+/*
+ * Those ended take no place from others while libmicrohttpd gets round to them; those on their way to its
+ * threads, which may be many when the door is faster, have theirs.
+ */
+bool conns_room(struct conns *c)
+{
+	unsigned all;
+	bool room;
+
+	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
+	(void)pthread_mutex_lock(&c->lock);
+	make_room(c, NULL);
+	all = c->count + c->arriving;
+	room = all - c->ended < c->max && all < c->max + CONNS_ENDED_MAX;
+	(void)pthread_mutex_unlock(&c->lock);
+	return room;
+}
+
+void conns_arriving(struct conns *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->arriving++;
+	c->arrived_ms = clock_mono_ms();
+	(void)pthread_mutex_unlock(&c->lock);
+}
+
+void conns_lost(struct conns *c)
+{
+	(void)pthread_mutex_lock(&c->lock);
+	c->arriving -= c->arriving > 0;
+	(void)pthread_mutex_unlock(&c->lock);
 }
 
 struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session)

@@ -353,7 +353,6 @@ void intake_status(struct intake *in, struct intake_status *ret)
 	ret->connections = c->count;
 	ret->evicted = c->evicted;
 	ret->timed_out = c->timed_out;
-	ret->limited += c->refused;
 	(void)pthread_mutex_unlock(&c->lock);
 	if (in->tls)
 		ret->certificate_expiry_ms = tls_expiry_ms(in->tls);

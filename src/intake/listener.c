@@ -116,20 +116,25 @@ int listeners_open(struct intake *in, const struct intake_options *o, struct err
 
 /* ---- who comes in ---- */
 
-/* On the door's thread. libmicrohttpd closes what it does not take. */
+/* On the door's thread. Nobody is turned away: there is room in a moment, and in the socket one can wait. */
+static bool has_room(void *arg)
+{
+	return conns_room(&((struct listener *)arg)->in->conns);
+}
+
+/* libmicrohttpd closes what it does not take. */
 static void enter(void *arg, int fd, const struct sockaddr *peer, socklen_t len)
 {
 	struct listener *l = arg;
 
-	if (!conns_room(&l->in->conns))
-		(void)close(fd);
-	else if (MHD_add_connection(l->daemon, fd, peer, len) != MHD_YES)
+	conns_arriving(&l->in->conns);
+	if (MHD_add_connection(l->daemon, fd, peer, len) != MHD_YES)
 		conns_lost(&l->in->conns);
 }
 
 struct door_socket listener_door(struct listener *l)
 {
-	return (struct door_socket){ .fd = l->fd, .arg = l, .enter = enter };
+	return (struct door_socket){ .fd = l->fd, .arg = l, .room = has_room, .enter = enter };
 }
 
 /* ---- libmicrohttpd's callbacks ---- */

@@ -147,17 +147,18 @@ struct conns {
 	uint64_t added;                 /* how many came into the list, ever */
 	uint64_t standing;              /* conns_turning(): `added` when it last looked, */
 	int64_t standing_since_ms;      /* and since when it is that */
-	uint64_t evicted, timed_out, refused;
-	_Atomic uint64_t accepts;       /* attempts, for intake_alive() */
+	uint64_t evicted, timed_out;
+	_Atomic uint64_t accepts;       /* the door's questions, for intake_alive() */
 };
 
 int conns_init(struct conns *c);
 void conns_free(struct conns *c);
 /* files: how many descriptors the process may have. How many connections there may be at once. */
 unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files);
-/* Is there room at all? Counts the attempt. */
+/* May one more come in? Makes room where it can. Counts the question. */
 bool conns_room(struct conns *c);
-/* One that had room did not come. */
+/* One comes in: on its way to libmicrohttpd's threads, until conns_add() or conns_lost(). */
+void conns_arriving(struct conns *c);
 void conns_lost(struct conns *c);
 /* A new connection. NULL: no memory. */
 struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session);
@@ -203,7 +204,7 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	/* For intake_alive(), under intake.lock. */
 	uint64_t accepts_seen;
-	int64_t waiting_since_ms;       /* connections wait and none has been taken since; 0: no */
+	int64_t waiting_since_ms;       /* connections wait and the door has not moved since; 0: no */
 };
 
 /* Opens the conf's sockets, or adopts those passed. On failure whatever was opened is in the list to be closed. */
@@ -216,7 +217,7 @@ struct door_socket listener_door(struct listener *l);
 /* Closes the socket; no door may be using it. While the daemon runs, those that wait in a socket of our own are served first. */
 void listener_close(struct listener *l);
 void listener_stop(struct listener *l);
-/* Connections wait, and none has been accepted for limit_ms. */
+/* Connections wait, and the door has not asked for room for limit_ms. */
 bool listener_stuck(struct listener *l, int64_t now_ms, int64_t limit_ms);
 const char *listener_text(const struct listener *l, char *dst, size_t cap);
 

@@ -127,6 +127,7 @@ static struct conn *add(int *ret_other)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	assert_true(conns_room(&conns));
+	conns_arriving(&conns);
 	conn = conns_add(&conns, pair[0], NULL, NULL);
 	assert_non_null(conn);
 	*ret_other = pair[1];
@@ -197,6 +198,24 @@ static void connections_leave_descriptors_for_the_rest(void **state)
 		if (conns_limits(&conns, &conf, rows[i].files) != rows[i].most || conns.max != rows[i].most)
 			fail_msg("%u of %u files: %u", rows[i].wanted, rows[i].files, conns.max);
 	}
+}
+
+/* The door may be faster than libmicrohttpd's threads: those on their way have their places, and the rest wait outside. */
+static void those_on_their_way_have_their_places(void **state)
+{
+	int other;
+	struct conn *conn = add(&other);
+
+	(void)state;
+	for (unsigned i = 1; i < 100; i++) {
+		assert_true(conns_room(&conns));
+		conns_arriving(&conns);
+	}
+	assert_false(conns_room(&conns));
+	conns_lost(&conns);
+	assert_true(conns_room(&conns));
+	conns.arriving = 0;
+	drop(conn, other);
 }
 
 /* The end of a stream that libmicrohttpd did not see; while a request is read or answered it is none of the sweep's. */
@@ -316,6 +335,7 @@ static void threads_that_do_not_read_are_noticed(void **state)
 	(void)state;
 	assert_true(conns_turning(&conns, 1000, 100));
 	assert_true(conns_room(&conns));
+	conns_arriving(&conns);
 	assert_true(conns_turning(&conns, 1000, 100));
 	assert_true(conns_turning(&conns, 1100, 100));
 	assert_false(conns_turning(&conns, 1101, 100));
@@ -366,6 +386,7 @@ static void quiet_is_when_nobody_is_about_to_send(void **state)
 	(void)state;
 	assert_true(conns_quiet(&conns, clock_mono_ms()));
 	assert_true(conns_room(&conns));
+	conns_arriving(&conns);
 	now_ms = conns.arrived_ms;
 	assert_false(conns_quiet(&conns, now_ms));      /* let in, not in the list yet */
 	assert_true(conns_quiet(&conns, now_ms + 501)); /* it never came */
@@ -403,6 +424,7 @@ int main(void)
 		CONNS(threads_that_do_not_read_are_noticed),
 		CONNS(connections_leave_descriptors_for_the_rest),
 		CONNS(who_is_gone_is_let_go),
+		CONNS(those_on_their_way_have_their_places),
 		cmocka_unit_test(threads_that_do_not_accept_are_noticed),
 		CONNS(quiet_is_when_nobody_is_about_to_send),
 	};
