@@ -20,6 +20,9 @@ struct error {
 int error_set(struct error *e, int code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The one sentence there is about it. Returns -ENOMEM. */
+int error_no_memory(struct error *e);
+
 /* Put context before the sentence already in e: "CONTEXT: sentence". */
 void error_prefix(struct error *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -74,7 +74,7 @@ static int make_directory_of(const char *path, struct error *err)
 	char *slash = directory ? strrchr(directory, '/') : NULL;
 
 	if (!directory)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	if (!slash || slash == directory)
 		return 0;
 	*slash = '\0';
@@ -89,7 +89,7 @@ static int open_operators(struct admin *a, const struct admin_options *o, struct
 
 	a->socket_path = strdup(o->socket_path);
 	if (!a->socket_path || asprintf(&text, "unix:%s", o->socket_path) < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = make_directory_of(o->socket_path, err);
 	if (r == 0)
 		r = address_parse(text, &address, err);
@@ -204,7 +204,7 @@ int admin_start(const struct admin_options *o, struct admin **ret, struct error 
 	int r;
 
 	if (!a)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = start_operators(a, o, err);
 	if (r < 0)
 		return r;

@@ -95,14 +95,14 @@ static int take_text(char **ret, size_t max, const struct json_value *v, struct 
 		return error_set(err, EINVAL, "must be a text");
 	text = malloc(3 * v->len + 1);
 	if (!text)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	(void)json_string(v, text, 3 * v->len + 1, &len);
 	if (memchr(text, '\0', len))
 		return error_set(err, EINVAL, "holds a NUL");
 	if (len > max)
 		len = utf8_cut(text, max);
 	*ret = strndup(text, len);
-	return *ret ? 0 : error_set(err, ENOMEM, "out of memory");
+	return *ret ? 0 : error_no_memory(err);
 }
 
 static int take_name(char to[static CONF_NAME_MAX + 1], const struct json_value *v, struct error *err)
@@ -172,7 +172,7 @@ static int take_finding(struct findings *f, const struct json_value *v, struct e
 	}
 	item = add_finding(f);
 	if (!item)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	return take_object(of_finding, ARRAY_LEN(of_finding), item, v, err);
 }
 
@@ -291,7 +291,7 @@ int findings_read(const char *text, size_t len, struct findings **ret, struct er
 	if (f)
 		f->webhooks = calloc(CONF_WEBHOOKS_MAX, sizeof(*f->webhooks));
 	if (!f || !f->webhooks)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	if (json_read(text, len, DEPTH_MAX, &root, &fault) < 0)
 		return error_set(err, EINVAL, "the body is not JSON: %s at byte %zu", fault.why, fault.offset);
 	if (root.kind != JSON_OBJECT)

@@ -194,7 +194,7 @@ static int take_member(struct question *q, unsigned allowed, const struct json_v
 	size_t len = 0;
 
 	if (!name_text || !text)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	text[0] = '\0';
 	(void)json_string(name, name_text, 3 * name->len + 1, &len);
 	if (value->kind == JSON_STRING)

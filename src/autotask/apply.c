@@ -11,11 +11,6 @@
 #define BODY_MAX (64 * 1024)
 #define ROUNDS_MAX 32           /* of looking again after an answer was lost */
 
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "out of memory");
-}
-
 /* ---- what is there ---- */
 
 /* Moves it out of the list, where empty texts stay behind. */
@@ -71,7 +66,7 @@ static int name_children(struct picklists *lists, const struct kind *kind, enum 
 
 		list->items[i].name = name ? strdup(name) : NULL;
 		if (name && !list->items[i].name)
-			return no_memory(err);
+			return error_no_memory(err);
 	}
 	return r;
 }
@@ -131,7 +126,7 @@ static int finish(struct writer *body, char **ret, struct error *err)
 	size_t len;
 
 	writer_end(body);
-	return writer_take(body, ret, &len) < 0 ? no_memory(err) : 0;
+	return writer_take(body, ret, &len) < 0 ? error_no_memory(err) : 0;
 }
 
 static int create(const struct apply *a, const struct wanted *w, const struct step *s, struct error *err)
@@ -278,7 +273,7 @@ static int one_round(const struct apply *a, const struct wanted *w, struct prese
 	if (r < 0)
 		return r;
 	if (plan_make(w, p, &plan) < 0)
-		return no_memory(err);
+		return error_no_memory(err);
 	*ret_over = !plan.count;
 	if (*ret_over)
 		return settled(w, &p->webhook, err);
@@ -292,7 +287,7 @@ static int one_round(const struct apply *a, const struct wanted *w, struct prese
 	/* After a failure the next plan begins with its step, unless it was done after all; else with what was done and is not. */
 	free(last->text);
 	last->text = strdup(plan.items[last->result < 0 ? at : 0].text);
-	return last->text ? 0 : no_memory(err);
+	return last->text ? 0 : error_no_memory(err);
 }
 
 int webhook_apply(const struct apply *a, const struct wanted *w, struct present *ret, struct error *err)

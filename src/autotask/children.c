@@ -44,7 +44,7 @@ static int gather(void *arg, const struct json_value *item, struct error *err)
 		return error_set(err, EPROTO, "Autotask answered with a %s that has no id", child_rows[g->child].words);
 	grown = reallocarray(g->list->items, g->list->count + 1, sizeof(*grown));
 	if (!grown)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	g->list->items = grown;
 	grown[g->list->count++] = c;
 	return 0;

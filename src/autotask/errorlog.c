@@ -129,7 +129,7 @@ int error_log_payload(const struct error_log *log, const struct error_row *row, 
 	size_t done = 0;
 
 	if (!text)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	while (done < row->len) {
 		ssize_t n = pread(log->fd, text + done, row->len - done, row->offset + (off_t)done);
 
@@ -141,7 +141,7 @@ int error_log_payload(const struct error_log *log, const struct error_row *row, 
 	}
 	buf_clear(ret);
 	if (buf_append(ret, text, row->len) < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	return 0;
 }
 
@@ -203,7 +203,7 @@ static int keep_row(struct error_log *log, struct error_row *row, const char *pa
 		return error_set(err, EPROTO, "row %lld of the error log has a payload of %zu bytes: that is not Autotask's",
 				 (long long)row->id, len);
 	if (log->count == log->cap && grow(log) < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	row->offset = log->size;
 	row->len = (uint32_t)len;
 	r = spool(log, payload, len, err);
@@ -226,7 +226,7 @@ int error_log_add(void *arg, const struct json_value *item, struct error *err)
 	if (row.id <= 0)
 		return error_set(err, EPROTO, "a row of the error log has no id");
 	if (payload_text(item, &payload, &len) < 0 || read_payload(payload, len, &mended, &c, &row.cut) < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	row.known = row.id <= log->known_id;
 	if (row.id > log->highest_id)
 		log->highest_id = row.id;

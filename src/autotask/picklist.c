@@ -12,11 +12,6 @@
 
 #define NEAREST_SHOWN 3
 
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "out of memory");
-}
-
 void picklist_free(struct picklist *p)
 {
 	for (size_t i = 0; i < p->count; i++)
@@ -39,7 +34,7 @@ static int add(struct picklist *p, const struct json_value *value, struct error 
 		return 0;
 	grown = reallocarray(p->items, p->count + 1, sizeof(*grown));
 	if (!grown)
-		return no_memory(err);
+		return error_no_memory(err);
 	p->items = grown;
 	grown[p->count++] = (struct pick){
 		.id = id,
@@ -229,7 +224,7 @@ int picklists_get(struct picklists *p, const struct kind *kind, bool udf, const 
 	if (!p->known)
 		p->known = calloc(2 * kind_count, sizeof(*p->known));
 	if (!p->items || !p->known)
-		return no_memory(err);
+		return error_no_memory(err);
 	if (!p->known[at]) {
 		r = picklist_read(p->rest, kind, udf, &p->items[at], err);
 		if (r < 0)

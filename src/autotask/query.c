@@ -40,7 +40,7 @@ static int first_page(struct pages *p, const char *filter, struct error *err)
 	}
 	buf_clear(&path);
 	if (buf_printf(&path, "%s/query", p->collection) < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	p->path = buf_take(&path, NULL);
 	p->body = buf_take(&search, NULL);
 	return 0;
@@ -58,7 +58,7 @@ static int path_of_next(const struct pages *p, const char *next, char **ret_path
 	if (strcmp(url.path, p->path) == 0 || p->count >= PAGES_MAX || p->empty >= EMPTY_MAX)
 		return error_set(err, EPROTO, "%s/query: the pages come to no end", p->collection);
 	*ret_path = strdup(url.path);
-	return *ret_path ? 0 : error_set(err, ENOMEM, "out of memory");
+	return *ret_path ? 0 : error_no_memory(err);
 }
 
 /*

@@ -83,7 +83,7 @@ int rest_open(const struct rest_options *o, struct rest **ret, struct error *err
 	int result;
 
 	if (!r)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	forbid_core_dumps();
 	r->options = *o;
 	result = open_parts(r, err);

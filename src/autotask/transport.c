@@ -66,7 +66,7 @@ static int add_credential(struct curl_slist **list, const char *name, const char
 	r = n < 0 || (size_t)n >= sizeof(line) ? error_set(err, EINVAL, "autotask: %s is too long", setting)
 					      : add_header(list, line);
 	explicit_bzero(line, sizeof(line));
-	return r == -ENOMEM ? error_set(err, ENOMEM, "out of memory") : r;
+	return r == -ENOMEM ? error_no_memory(err) : r;
 }
 
 /* libcurl's own "Expect:" would cost a second with servers that do not know it. */
@@ -74,7 +74,7 @@ static int add_plain(struct curl_slist **list, struct error *err)
 {
 	if (add_header(list, "Content-Type: application/json") < 0 || add_header(list, "Accept: application/json") < 0 ||
 	    add_header(list, "Expect:") < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	return 0;
 }
 
@@ -110,14 +110,14 @@ int transport_open(const struct transport_options *o, struct transport **ret, st
 	int r;
 
 	if (!t)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT);
 	t->curl = curl_easy_init();
 	t->ca_file = o->ca_file ? strdup(o->ca_file) : NULL;
 	t->connect_ms = (long)o->connect_ms;
 	t->whole_ms = (long)o->whole_ms;
 	if (!t->curl || (o->ca_file && !t->ca_file)) {
-		r = error_set(err, ENOMEM, "out of memory");
+		r = error_no_memory(err);
 		goto fail;
 	}
 	r = make_headers(t, o, err);

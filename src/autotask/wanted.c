@@ -5,11 +5,6 @@
 
 #include "autotask/plan.h"
 
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "out of memory");
-}
-
 void wanted_free(struct wanted *w)
 {
 	for (size_t i = 0; i < CHILD_KINDS; i++) {
@@ -39,11 +34,11 @@ static int add(struct wanted_children *list, int64_t target, const char *name, b
 	}
 	grown = reallocarray(list->items, list->count + 1, sizeof(*grown));
 	if (!grown)
-		return no_memory(err);
+		return error_no_memory(err);
 	list->items = grown;
 	copy = name ? strdup(name) : NULL;
 	if (name && !copy)
-		return no_memory(err);
+		return error_no_memory(err);
 	grown[list->count++] = (struct wanted_child){ target, copy, subscribed, name && !subscribed };
 	return 0;
 }
@@ -180,7 +175,7 @@ int wanted_make(const struct conf *c, const struct conf_webhook *w, struct pickl
 	ret->url = webhook_url(c, w);
 	ret->deactivation_url = webhook_deactivation_url(c, w);
 	if (!ret->url || !ret->deactivation_url)
-		return no_memory(err);
+		return error_no_memory(err);
 	r = check_lengths(ret, err);
 	return r < 0 ? r : find_children(ret, lists, err);
 }

@@ -8,11 +8,6 @@
 #include <string.h>
 #include <strings.h>
 
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "out of memory");
-}
-
 /* ---- reading ---- */
 
 void remote_webhook_free(struct remote_webhook *w)
@@ -63,7 +58,7 @@ static int webhook_take(const struct kind *kind, const struct json_value *item, 
 	int r = 0;
 
 	if (!w.name || !w.guid || !w.url || !w.deactivation_url || !w.notify)
-		r = no_memory(err);
+		r = error_no_memory(err);
 	else if (w.id <= 0)
 		r = error_set(err, EPROTO, "Autotask answered with a webhook of %s that has no id", kind->webhooks);
 	if (r < 0)
@@ -85,7 +80,7 @@ static int gather(void *arg, const struct json_value *item, struct error *err)
 	int r;
 
 	if (!grown)
-		return no_memory(err);
+		return error_no_memory(err);
 	g->list->items = grown;
 	r = webhook_take(g->kind, item, &grown[g->list->count], err);
 	if (r == 0)

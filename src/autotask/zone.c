@@ -158,7 +158,7 @@ static int ask(const struct zone_place *p, struct rest_answer *answer, struct er
 	struct url parts;
 
 	if (!url)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	if (url_parse(url, &parts) < 0 || !url_is_private(&parts) || url_put_origin(&host, &parts) < 0)
 		return error_set(err, EPROTO, "zone-information must be an https URL (http just to a loopback address)");
 	transport_run(p->transport, &c, url, &reply);
@@ -204,7 +204,7 @@ static int look_up_and_keep(struct zone *z, const struct zone_place *p, struct e
 	if (!url)
 		return r;
 	if (take_zone(z, url, clock_mono_ms()) < 0)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	write_cache(url, p);
 	return 0;
 }
@@ -224,7 +224,7 @@ int zone_renew(struct zone *z, const struct zone_place *p, struct error *err)
 		return 0;
 	before = strdup(z->base);
 	if (!before)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = look_up_and_keep(z, p, err);
 	return r < 0 ? r : strcmp(before, z->base) != 0;
 }

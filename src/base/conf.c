@@ -10,11 +10,6 @@
 #include "base/file.h"
 #include "conf_private.h"
 
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "out of memory");
-}
-
 /* ---- which files ---- */
 
 /* Takes over path, also on failure. */
@@ -23,11 +18,11 @@ static int add_file(struct conf *c, char *path, struct error *err)
 	char **items;
 
 	if (!path)
-		return no_memory(err);
+		return error_no_memory(err);
 	items = reallocarray(c->files.items, c->files.count + 2, sizeof(*items));
 	if (!items) {
 		free(path);
-		return no_memory(err);
+		return error_no_memory(err);
 	}
 	c->files.items = items;
 	items[c->files.count++] = path;
@@ -82,13 +77,13 @@ static int find_files(struct conf *c, const char *path, struct error *err)
 
 	c->path = strdup(path);
 	if (!c->path)
-		return no_memory(err);
+		return error_no_memory(err);
 	r = add_file(c, strdup(path), err);
 	if (r < 0)
 		return r;
 	if (asprintf(&directory, "%.*sconf.d", slash ? (int)(slash + 1 - path) : 0, path) < 0) {
 		directory = NULL;
-		return no_memory(err);
+		return error_no_memory(err);
 	}
 	return add_directory(c, directory, err);
 }
@@ -206,7 +201,7 @@ static int on_value(void *arg, const struct conf_instance *in, const struct conf
 	int r = conf_kind_set(s, conf_base(l->conf, &l->outline, in), items, count, &why);
 
 	if (r == -ENOMEM)
-		return no_memory(err);
+		return error_no_memory(err);
 	return r < 0 ? conf_error_at(at, err, "%s: %s", s->name, why.text) : 0;
 }
 
@@ -227,7 +222,7 @@ static int load_file(struct load *l, const char *file, struct error *err)
 	for (size_t i = first; r == 0 && i < l->outline.count; i++)
 		r = new_section(l->conf, &l->outline, &l->outline.items[i]);
 	if (r < 0)
-		return no_memory(err);
+		return error_no_memory(err);
 	return conf_values_read(&l->outline, first, file, text, on_value, l, err);
 }
 
@@ -268,7 +263,7 @@ int conf_find(const char *path, struct conf **ret_conf, struct error *err)
 	int r;
 
 	if (!c)
-		return no_memory(err);
+		return error_no_memory(err);
 	r = find_files(c, path, err);
 	if (r == 0)
 		*ret_conf = TAKE(c);
@@ -282,7 +277,7 @@ int conf_load(const char *path, struct conf **ret_conf, struct error *err)
 	int r;
 
 	if (!c)
-		return no_memory(err);
+		return error_no_memory(err);
 	r = load_all(&l, path, err);
 	conf_outline_free(&l.outline);
 	if (r == 0)

@@ -23,11 +23,6 @@ static size_t *count_of(const struct conf_setting *s, void *base)
 	return (size_t *)(void *)((char *)base + s->count_at);
 }
 
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "out of memory");
-}
-
 /* ---- numbers ---- */
 
 /* Exact: decimal digits with at most a minus; 010 is ten. -EINVAL, -ERANGE. */
@@ -232,7 +227,7 @@ static int set_text(const struct conf_setting *s, void *to, const char *text, st
 	if (r < 0)
 		return r;
 	*at = copy_text(s, text);
-	return *at ? 0 : no_memory(err);
+	return *at ? 0 : error_no_memory(err);
 }
 
 static int check_repeats(const struct conf_setting *s, char *const *items, size_t count,
@@ -283,11 +278,11 @@ static int set_texts(const struct conf_setting *s, void *base, char *const *item
 		return r;
 	*to = calloc(count + 1, sizeof(**to));
 	if (!*to)
-		return no_memory(err);
+		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++) {
 		(*to)[i] = copy_text(s, items[i]);
 		if (!(*to)[i])
-			return no_memory(err);
+			return error_no_memory(err);
 		*count_of(s, base) = i + 1;
 	}
 	return 0;
@@ -303,7 +298,7 @@ static int set_ids(const struct conf_setting *s, void *base, char *const *items,
 
 	*to = calloc(count + 1, sizeof(**to));
 	if (!*to)
-		return no_memory(err);
+		return error_no_memory(err);
 	for (size_t i = 0; i < count; i++)
 		if (integer_parse(items[i], &(*to)[i]) < 0)
 			return error_set(err, EINVAL, "'%s' is not an id; ids are whole numbers of at most 64 bits, like 29682885",
@@ -322,7 +317,7 @@ static int set_times(const struct conf_setting *s, void *base, char *const *item
 		return error_set(err, EINVAL, "the list has %zu items; it may have 1 to %d", count, TIMES_MAX);
 	*to = calloc(count + 1, sizeof(**to));
 	if (!*to)
-		return no_memory(err);
+		return error_no_memory(err);
 	for (size_t i = 0; r == 0 && i < count; i++)
 		r = time_parse(s, items[i], &(*to)[i], err);
 	*count_of(s, base) = count;
@@ -360,13 +355,13 @@ static int split_when(struct conf_when *w, struct error *err)
 		return error_set(err, EINVAL, "is not a condition; write FIELD=VALUE, FIELD=ONE|OTHER or FIELD!=VALUE");
 	w->field = strndup(w->text, len);
 	if (!w->field)
-		return no_memory(err);
+		return error_no_memory(err);
 	if (conf_text_field(w->field, 0, err) < 0)
 		return -EINVAL;
 	values = strdup(equals + 1);
 	r = values ? split_values(&w->values, values) : -ENOMEM;
 	free(values);
-	return r < 0 ? no_memory(err) : 0;
+	return r < 0 ? error_no_memory(err) : 0;
 }
 
 static int set_when(const struct conf_setting *s, void *base, char *const *items, size_t count,
@@ -379,12 +374,12 @@ static int set_when(const struct conf_setting *s, void *base, char *const *items
 		return r;
 	*to = calloc(count + 1, sizeof(**to));
 	if (!*to)
-		return no_memory(err);
+		return error_no_memory(err);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		*count_of(s, base) = i + 1;
 		(*to)[i].text = strdup(items[i]);
 		if (!(*to)[i].text)
-			return no_memory(err);
+			return error_no_memory(err);
 		r = check_text(s, items[i], i, err);
 		if (r == 0)
 			r = split_when(&(*to)[i], err);
@@ -487,7 +482,7 @@ int conf_kind_default(const struct conf_setting *s, void *base, struct error *er
 		return 0;
 	rest = copy = strdup(s->fallback);
 	if (!copy)
-		return no_memory(err);
+		return error_no_memory(err);
 	while (count < ARRAY_LEN(items) && (item = strsep(&rest, " ")) != NULL)
 		items[count++] = item;
 	r = conf_kind_set(s, base, items, count, err);

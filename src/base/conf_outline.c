@@ -244,7 +244,7 @@ static int add_top(struct conf_outline *o, struct error *err)
 {
 	o->items = calloc(1, sizeof(*o->items));
 	if (!o->items)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	o->count = 1;
 	return 0;
 }

@@ -79,7 +79,7 @@ static int rule_paths(const struct conf *c, const struct conf_outline *o, struct
 	size_t n;
 
 	if (!paths)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	n = collect_paths(c, o, paths);
 	qsort(paths, n, sizeof(*paths), path_order);
 	for (size_t i = 1; i < n; i++) {
@@ -108,7 +108,7 @@ static int rule_name(struct conf_webhook *w, const struct conf_instance *in, str
 		return conf_error_at(&in->opened, err, "the title is the webhook's name at Autotask and %s; set name = as well",
 				     why.text);
 	w->name = strdup(w->title);
-	return w->name ? 0 : error_set(err, ENOMEM, "out of memory");
+	return w->name ? 0 : error_no_memory(err);
 }
 
 /* ---- handlers ---- */

@@ -68,7 +68,7 @@ static int read_setting(cfg_t *cfg, const struct conf_instance *in, size_t key,
 	int r = 0;
 
 	if (!items)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		items[i] = cfg_getnstr(cfg, s->name, i);
 		if (!items[i])
@@ -105,7 +105,7 @@ int conf_values_read(const struct conf_outline *o, size_t first, const char *fil
 	options_of(CONF_TOP, options);
 	top = cfg_init(options[CONF_TOP], CFGF_NONE);
 	if (!top)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	(void)cfg_set_error_function(top, be_quiet);
 	if (cfg_parse_buf(top, text) != CFG_SUCCESS) {
 		at.line = (unsigned)top->line;

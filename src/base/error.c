@@ -1,6 +1,7 @@
 /* error.c - why something failed, in words, without allocating. */
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,11 @@ int error_set(struct error *e, int code, const char *fmt, ...)
 		va_end(args);
 	}
 	return -code;
+}
+
+int error_no_memory(struct error *e)
+{
+	return error_set(e, ENOMEM, "out of memory");
 }
 
 #define CONTEXT_MAX 200         /* bytes; the sentence itself must not be pushed out */

@@ -177,7 +177,7 @@ int directory_make(const char *path, mode_t mode, struct error *err)
 	int r;
 
 	if (!copy)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	if (!*path)
 		return error_set(err, EINVAL, "a directory's name is empty");
 	for (char *at = copy + 1;; at++) {

@@ -148,7 +148,7 @@ int secret_load(const char *reference, struct secret **ret_secret, struct error 
 		return r;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = fill(s, fd, path, err);
 	if (r < 0)
 		return r;

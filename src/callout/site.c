@@ -49,7 +49,7 @@ static int load_keys(const struct conf_webhook *w, bool strict, struct keyring *
 	int r;
 
 	if (!secrets)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	count = load_secrets(w, secrets, ret_fault, err);
 	r = strict ? *ret_fault : 0;
 	if (r == 0) {
@@ -96,7 +96,7 @@ static int build(struct conf *conf, bool strict, struct site **ret_site, struct 
 	int missing = 0;
 
 	if (!s)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	for (size_t i = 0; i < s->count; i++) {
 		int fault = 0, r = load_keys(&conf->webhooks[i], strict, &s->keys[i], &fault, say);
 

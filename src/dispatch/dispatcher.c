@@ -377,7 +377,7 @@ int dispatcher_new(const struct dispatcher_options *o, struct dispatcher **ret, 
 	int r;
 
 	if (!d)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	d->loop = o->loop;
 	d->journal = o->journal;
 	d->alerts = o->alerts;

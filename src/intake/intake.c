@@ -102,7 +102,7 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	int r;
 
 	if (!in)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = conns_init(&in->conns);
 	if (r < 0) {
 		free(in);
@@ -116,7 +116,7 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
 	in->clients = clients_new();
-	r = in->clients ? build(in, o, err) : error_set(err, ENOMEM, "out of memory");
+	r = in->clients ? build(in, o, err) : error_no_memory(err);
 	if (r < 0) {
 		for (size_t i = 0; i < in->listener_count; i++) {
 			listener_stop(&in->listeners[i]);

@@ -107,7 +107,7 @@ int proxies_new(const struct conf_list *blocks, struct proxies **ret, struct err
 	int r = 0;
 
 	if (!p)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	for (; r == 0 && p->count < blocks->count; p->count++)
 		r = read_block(blocks->items[p->count], &p->blocks[p->count], err);
 	if (r < 0) {

@@ -145,7 +145,7 @@ static int pair_load(const char *certificate, const char *key, struct pair **ret
 	int r;
 
 	if (!p)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = pem_read("tls-certificate", certificate, &chain, err);
 	if (r == 0)
 		r = load_chain(p, certificate, &chain, err);
@@ -171,7 +171,7 @@ int tls_new(const char *certificate, const char *key, struct tls **ret, struct e
 	int r;
 
 	if (!t)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	r = pair_load(certificate, key, &t->pairs[0], err);
 	if (r < 0) {
 		free(t);

@@ -13,7 +13,7 @@ int view_new(struct site *site, struct tallies *tallies, struct view **ret, stru
 		return error_set(err, E2BIG, "more than %d webhooks", CONF_WEBHOOKS_MAX);
 	v = calloc(1, sizeof(*v));
 	if (!v)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	atomic_init(&v->refs, 1);
 	v->site = site_ref(site);
 	v->conf = c;
@@ -22,11 +22,11 @@ int view_new(struct site *site, struct tallies *tallies, struct view **ret, stru
 		return r;
 	v->nowhere = tallies_get(tallies, "");
 	if (!v->nowhere)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	for (size_t i = 0; i < c->webhook_count; i++) {
 		v->tallies[i] = tallies_get(tallies, c->webhooks[i].title);
 		if (!v->tallies[i])
-			return error_set(err, ENOMEM, "out of memory");
+			return error_no_memory(err);
 	}
 	*ret = TAKE(v);
 	return 0;

@@ -144,7 +144,7 @@ int journal_start(const struct journal_options *o, struct journal **ret_journal,
 	int r;
 
 	if (!j)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	init(j);
 	r = copy_options(j, o);
 	if (r < 0) {

@@ -57,7 +57,7 @@ static int lock(struct store *s, const char *directory, struct error *err)
 
 	if (asprintf(&path, "%s/lock", directory) < 0) {
 		path = NULL;
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	}
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock_fd < 0)
@@ -190,7 +190,7 @@ int store_open(const struct store_options *o, struct store **ret_store, struct e
 	int r;
 
 	if (!s)
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	s->lock_fd = -1;
 	s->reserve_bytes = o->reserve;
 	r = make_paths(s, o->directory);

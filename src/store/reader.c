@@ -193,7 +193,7 @@ int reader_open(const char *directory, struct reader **ret_reader, struct error 
 	if (!r || asprintf(&r->path, "%s/" STORE_FILE, directory) < 0) {
 		if (r)
 			r->path = NULL;
-		return error_set(err, ENOMEM, "out of memory");
+		return error_no_memory(err);
 	}
 	result = connect_view(r);
 	if (result == -ENOENT)
