@@ -206,6 +206,22 @@ static void begin(struct request *q, struct trial *t)
 	(void)trial_free(t);
 }
 
+/* alert: its kind, -1 for a handler's. NULL: no memory, and the request has its answer. */
+static struct trial *trial_new(struct request *q, const char *handler, int alert)
+{
+	struct trial *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		request_failed(q, -ENOMEM);
+		return NULL;
+	}
+	t->dispatcher = q->admin->dispatcher;
+	t->uid = q->uid;
+	t->alert = alert;
+	(void)snprintf(t->handler, sizeof(t->handler), "%s", handler);
+	return t;
+}
+
 void post_try(struct request *q)
 {
 	AUTO(trial) struct trial *t = NULL;
@@ -222,16 +238,8 @@ void post_try(struct request *q)
 			     q->question.webhook);
 		return;
 	}
-	t = calloc(1, sizeof(*t));
-	if (!t) {
-		request_failed(q, -ENOMEM);
-		return;
-	}
-	t->dispatcher = q->admin->dispatcher;
-	t->uid = q->uid;
-	t->alert = -1;
-	memcpy(t->handler, q->match.name, sizeof(t->handler));
-	if (fill(q, t, h) == 0)
+	t = trial_new(q, q->match.name, -1);
+	if (t && fill(q, t, h) == 0)
 		begin(q, TAKE(t));
 }
 
@@ -246,15 +254,9 @@ void post_alert_test(struct request *q)
 			     q->match.name, CONF_ALERT_KINDS);
 		return;
 	}
-	t = calloc(1, sizeof(*t));
-	if (!t) {
-		request_failed(q, -ENOMEM);
+	t = trial_new(q, "alert", kind);
+	if (!t)
 		return;
-	}
-	t->dispatcher = q->admin->dispatcher;
-	t->uid = q->uid;
-	t->alert = kind;
-	(void)snprintf(t->handler, sizeof(t->handler), "%s", "alert");
 	r = alerts_test_body((enum alert_kind)kind, &body, &t->len);
 	t->body = body;
 	if (r < 0)

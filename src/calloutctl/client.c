@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/url.h"
 #include "private.h"
 
 #define CONNECT_MS 5000L
@@ -244,28 +245,16 @@ int client_shoot(const struct shot *s, long *ret_status, struct buf *ret_body, s
 
 /* ---- paths ---- */
 
-static void put_encoded(struct buf *path, const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c))
-			need_room(buf_append(path, text, 1));
-		else
-			need_room(buf_printf(path, "%%%02X", c));
-	}
-}
-
 void query_add(struct buf *path, const char *name, const char *value)
 {
 	if (!value)
 		return;
 	need_room(buf_printf(path, "%s%s=", path->data && strchr(path->data, '?') ? "&" : "?", name));
-	put_encoded(path, value);
+	need_room(url_put_escaped(path, value));
 }
 
 void path_add(struct buf *path, const char *segment)
 {
 	need_room(buf_append_text(path, "/"));
-	put_encoded(path, segment);
+	need_room(url_put_escaped(path, segment));
 }

@@ -7,14 +7,12 @@
 
 void finding(struct findings *f, const struct conf_webhook *w, enum finding_level level, const char *fmt, ...)
 {
-	char *text = NULL;
+	char *text;
 	va_list args;
-	int n;
 
 	va_start(args, fmt);
-	n = vasprintf(&text, fmt, args);
+	text = text_vprintf(fmt, args);
 	va_end(args);
-	(void)need(n < 0 ? NULL : text);
 	f->items = need(reallocarray(f->items, f->count + 1, sizeof(*f->items)));
 	f->items[f->count++] = (struct finding){ w, level, text };
 }

@@ -12,6 +12,7 @@
 #define CALLOUTD_CALLOUTCTL_PRIVATE_H
 
 #include <limits.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -218,6 +219,7 @@ const char *paint_on(const struct ctl *ctl, enum paint paint);
 const char *paint_off(const struct ctl *ctl, enum paint paint);
 
 char *text_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *text_vprintf(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
 
 /* ---- when.c: moments as people write and read them ---- */
 

@@ -8,16 +8,23 @@
 #define GAP 2
 #define CELL_MAX 64             /* columns of a cell, but the last of a row */
 
-char *text_printf(const char *fmt, ...)
+char *text_vprintf(const char *fmt, va_list args)
 {
 	char *text = NULL;
+	int r = vasprintf(&text, fmt, args);
+
+	return need(r < 0 ? NULL : text);
+}
+
+char *text_printf(const char *fmt, ...)
+{
+	char *text;
 	va_list args;
-	int r;
 
 	va_start(args, fmt);
-	r = vasprintf(&text, fmt, args);
+	text = text_vprintf(fmt, args);
 	va_end(args);
-	return need(r < 0 ? NULL : text);
+	return text;
 }
 
 const char *paint_on(const struct ctl *ctl, enum paint paint)
