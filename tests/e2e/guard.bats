@@ -18,6 +18,15 @@ give_up() {
 }
 found() { grep -qE -- "$1" <<<"$output"; }
 
+# Guard has seen the webhook on; then the daemon is down until Autotask has switched it off.
+outage() {
+	register_tickets
+	start_daemon
+	run -0 guard
+	stop_daemon
+	give_up
+}
+
 @test "all is well" {
 	register_tickets
 	start_daemon
@@ -29,11 +38,7 @@ found() { grep -qE -- "$1" <<<"$output"; }
 }
 
 @test "switched off: on again, the error log recovered, and what changed meanwhile fetched; every change handled once" {
-	register_tickets
-	start_daemon
-	run -0 guard
-	stop_daemon
-	give_up
+	outage
 	start_daemon
 	run -0 guard
 	found '^info: tickets: was inactive; switched on again \(1 of 3 times in 24 hours\)$'
@@ -100,11 +105,7 @@ found() { grep -qE -- "$1" <<<"$output"; }
 }
 
 @test "interrupted by failures, the next look goes on" {
-	register_tickets
-	start_daemon
-	run -0 guard
-	stop_daemon
-	give_up
+	outage
 	start_daemon
 	control fail '{"shape":"strings","times":1,"path":"TicketWebhooks"}'
 	run -1 guard
@@ -124,11 +125,7 @@ found() { grep -qE -- "$1" <<<"$output"; }
 }
 
 @test "killed at any moment, the next look goes on; nothing is handled twice" {
-	register_tickets
-	start_daemon
-	run -0 guard
-	stop_daemon
-	give_up
+	outage
 	start_daemon
 	for ms in 004 007 010 014 018 022 030 040 060; do
 		STATE_DIRECTORY=$T/guard timeout -s KILL "0.$ms" "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" guard || true
@@ -258,11 +255,7 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 }
 
 @test "off and on again while nobody was there for the notice: what changed meanwhile is fetched" {
-	register_tickets
-	start_daemon
-	run -0 guard
-	stop_daemon
-	give_up
+	outage
 	start_daemon
 	ctl webhook reactivate
 	run -0 guard

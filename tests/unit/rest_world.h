@@ -129,6 +129,24 @@ static inline void first_line(int fd, char *dst, size_t cap)
 	dst[n - 1] = '\0';
 }
 
+/* For cmocka: the test's state is a world. */
+static inline int world_set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	world_begin(w);
+	*state = w;
+	return 0;
+}
+
+static inline int world_tear_down(void **state)
+{
+	world_end(*state);
+	free(*state);
+	return 0;
+}
+
 /* build/autotask-sim beside this test's directory, with these arguments (NULL at the end). */
 static inline void start_simulator(struct world *w, const char *const *arguments)
 {

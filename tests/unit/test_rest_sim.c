@@ -12,23 +12,6 @@
 
 #define NAME_50 "12345678901234567890123456789012345678901234567890"
 
-static int set_up(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	world_begin(w);
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_end(*state);
-	free(*state);
-	return 0;
-}
-
 static void start(struct world *w, const char *option, const char *value)
 {
 	start_simulator(w, (const char *const[]){ option, value, NULL });
@@ -286,16 +269,16 @@ static void limits_are_waited_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_webhooks_whole_life, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(every_kind_can_be_called, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_query_turns_every_page, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_long_query_is_posted, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_quota_is_read, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(unknown_users_and_wrong_credentials, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(refusals_say_what_to_do, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_level_that_forbids_webhooks, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(every_shape_of_failure, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(limits_are_waited_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_webhooks_whole_life, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(every_kind_can_be_called, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(a_query_turns_every_page, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(a_long_query_is_posted, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(the_quota_is_read, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(unknown_users_and_wrong_credentials, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(refusals_say_what_to_do, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(a_level_that_forbids_webhooks, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(every_shape_of_failure, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(limits_are_waited_for, world_set_up, world_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,23 +64,6 @@ static void put_zone(const struct world *w)
 	put_file(directory, "zoneInformation?user=api%40example.com", text);
 }
 
-static int set_up(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	assert_non_null(w);
-	world_begin(w);
-	*state = w;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_end(*state);
-	free(*state);
-	return 0;
-}
-
 static void refused(struct world *w, const char *words, const char *advice)
 {
 	struct rest *r = NULL;
@@ -92,13 +75,19 @@ static void refused(struct world *w, const char *words, const char *advice)
 	assert_said(w, advice);
 }
 
+/* A server that shows this certificate for a name, valid for so many days. */
+static void offer(struct world *w, const char *certificate, const char *name, const char *days)
+{
+	make_certificate(w, certificate, name, days);
+	start_server(w, certificate);
+	put_zone(w);
+}
+
 static void an_unknown_authority(void **state)
 {
 	struct world *w = *state;
 
-	make_certificate(w, "good.pem", "localhost", "2");
-	start_server(w, "good.pem");
-	put_zone(w);
+	offer(w, "good.pem", "localhost", "2");
 	refused(w, "self-signed", "name its certificate with ca-file in autotask { }");
 }
 
@@ -107,9 +96,7 @@ static void an_expired_certificate(void **state)
 	struct world *w = *state;
 	char ca[200];
 
-	make_certificate(w, "old.pem", "localhost", "-1");
-	start_server(w, "old.pem");
-	put_zone(w);
+	offer(w, "old.pem", "localhost", "-1");
 	w->autotask.ca_file = in(w, "old.pem", ca);
 	refused(w, "expired", "the other side must renew it");
 }
@@ -119,9 +106,7 @@ static void another_hosts_certificate(void **state)
 	struct world *w = *state;
 	char ca[200];
 
-	make_certificate(w, "other.pem", "other.example.net", "2");
-	start_server(w, "other.pem");
-	put_zone(w);
+	offer(w, "other.pem", "other.example.net", "2");
 	w->autotask.ca_file = in(w, "other.pem", ca);
 	refused(w, "host name", "the certificate is another host's");
 }
@@ -131,8 +116,7 @@ static void a_file_of_authorities_that_is_none(void **state)
 	struct world *w = *state;
 	char ca[200];
 
-	make_certificate(w, "good.pem", "localhost", "2");
-	start_server(w, "good.pem");
+	offer(w, "good.pem", "localhost", "2");
 	w->autotask.ca_file = in(w, "none.pem", ca);
 	refused(w, "certificate file", "check ca-file in autotask { }");
 }
@@ -202,7 +186,7 @@ static void a_server_without_tls(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(an_unknown_authority), TEST(an_expired_certificate), TEST(another_hosts_certificate),
 		TEST(a_file_of_authorities_that_is_none), TEST(a_private_authority),
