@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "private.h"
 
+#define FORGET_MAX (4UL * 1024 * 1024)  /* bytes of a refused body that are read and forgotten */
 #define CROWDED (CONNECTIONS_MAX * 3 / 4)
 #define TYPE_JSON "application/json"
 
@@ -167,6 +168,18 @@ static size_t content_length(struct MHD_Connection *conn)
 	return text ? strtoull(text, NULL, 10) : 0;
 }
 
+/*
+ * Who still sends a body when the connection is closed loses the answer in the reset. So a refused one is
+ * read and forgotten first, up to a bound, unless its end is in doubt or the client waits for leave to send it.
+ */
+static bool is_to_be_forgotten(struct request *q)
+{
+	size_t len = content_length(q->conn);
+
+	return len > 0 && len <= FORGET_MAX && !q->answer.close &&
+	       !MHD_lookup_connection_value(q->conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+}
+
 static void too_long(struct request *q)
 {
 	answer_error(&q->answer, MHD_HTTP_CONTENT_TOO_LARGE, "the body is longer than %zu bytes",
@@ -274,16 +287,16 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
 		if (!q)
 			return MHD_NO;
 		look_at(q, url, method);
-		return q->answer.status ? send_answer(q) : MHD_YES;
+		return q->answer.status && !is_to_be_forgotten(q) ? send_answer(q) : MHD_YES;
 	}
 	if (*data_len) {
 		/* Now no answer can be sent: of an over-long one without a length the connection goes. */
-		if (buf_append(&q->body, data, *data_len) < 0)
+		if (!q->answer.status && buf_append(&q->body, data, *data_len) < 0)
 			return MHD_NO;
 		*data_len = 0;
 		return MHD_YES;
 	}
-	if (!q->begun)
+	if (!q->begun && !q->answer.status)
 		begin(q);
 	if (q->later && !later_take(q))
 		return MHD_YES;         /* asleep */

@@ -103,6 +103,9 @@ overdue() { api /v1/status >/dev/null && jq -e '.problems != []' "$T/api" >/dev/
 	[ "$(api /v1/handlers/record/hold -d '{"for":"2h"}')" = 400 ]
 	head -c 65537 /dev/zero >"$T/big"
 	[ "$(api /v1/retry --data-binary "@$T/big")" = 413 ]
+	# The answer is not lost in a reset while the client still sends.
+	head -c 500000 /dev/zero >"$T/big"
+	for _ in {1..60}; do [ "$(api /v1/retry --data-binary "@$T/big")" = 413 ]; done
 	head -c 65536 /dev/zero | tr '\0' ' ' >"$T/big"
 	[ "$(api /v1/retry --data-binary "@$T/big")" = 400 ]
 	# Without a length an over-long one is cut.
