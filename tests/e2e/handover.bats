@@ -6,7 +6,6 @@ load lib
 setup() { make_home; }
 teardown() {
 	if [ -n "${DAEMON:-}" ]; then kill_daemon; fi
-	umount -l "$T/state" 2>/dev/null || true
 	clean_home
 }
 

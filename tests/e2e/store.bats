@@ -5,11 +5,7 @@
 load lib
 
 setup() { make_home; }
-teardown() {
-	if [ -n "${DAEMON:-}" ]; then kill_daemon; fi
-	umount "$T/state" 2>/dev/null || true
-	clean_home
-}
+teardown() { clean_home; }
 
 small_disk() {
 	needs_root 'mounts a small disk'
