@@ -140,7 +140,7 @@ raw() { timeout 10 socat -t 5 - "TCP:127.0.0.1:$PORT" || true; }
 	begin=$SECONDS
 	# One byte a second never is idle; the deadline is absolute.
 	drip() { printf 'POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n' "$HOOK"
-		for _ in {1..20}; do printf x; read -rt 0.5 <> <(:) || true; done; }
+		for _ in {1..20}; do printf x; pause 0.5; done; }
 	drip 2>/dev/null | raw >"$T/dripped"
 	((SECONDS - begin < 9))
 	never grep -q '^HTTP/1.1 200' "$T/dripped"

@@ -269,7 +269,7 @@ in_order() {
 		blast 160 2 &
 		LOAD=$!
 		poll 5 test -s "$T/acknowledged"
-		read -rt "0.$((RANDOM % 9))" <> <(:) || true
+		pause "0.$((RANDOM % 9))"
 		if [ $signal = KILL ]; then kill_daemon; else stop_daemon; fi
 		wait "$LOAD" || true
 	done

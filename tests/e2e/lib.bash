@@ -81,6 +81,12 @@ conf_usual() {
 	{ conf_top; conf_webhook; conf_handler record "$@"; } >"$T/calloutd.conf"
 }
 
+# pause SECONDS: in this shell alone. Of a process for each pause bash 5.2 loses one now and then,
+# once process numbers repeat, and waits for it for ever.
+pause() { read -rt "$1" <>"$NEVER" || true; }
+NEVER=$BATS_RUN_TMPDIR/never
+[ -p "$NEVER" ] || mkfifo "$NEVER"
+
 # poll SECONDS COMMAND...: until it succeeds; fails after so long, saying what was waited for.
 poll() {
 	local until=$((SECONDS + $1))
@@ -91,7 +97,7 @@ poll() {
 			[ ! -f "$T/log" ] || tail -n 15 "$T/log" >&2
 			return 1
 		fi
-		read -rt 0.02 <> <(:) || true
+		pause 0.02
 	done
 }
 

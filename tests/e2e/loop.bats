@@ -136,7 +136,7 @@ kill_at_random() {
 	printf -v wait '0.%03d' $((RANDOM % (RANDOM % 400 + 1)))
 	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@" >>"$T/tool.log" 2>&1 3>&- </dev/null &
 	TOOL=$!
-	read -rt "$wait" <> <(:) || true
+	pause "$wait"
 	kill_tool
 }
 # killed_tool COMMAND...: at a random moment; then again, to its end.

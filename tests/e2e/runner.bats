@@ -118,7 +118,7 @@ stop_runner() {
 a_quiet_second() {
 	local before
 	before=$(switches)
-	read -rt 1 <> <(:) || true
+	pause 1
 	[ "$(switches)" = "$before" ]
 }
 switches() { awk '/ctxt_switches/ {n += $2} END {print n}' "/proc/$RUNNER/status"; }

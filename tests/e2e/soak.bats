@@ -80,7 +80,7 @@ switches() { awk '/ctxt_switches/ {n += $2} END {print n}' /proc/"$1"/task/*/sta
 	quiet() {
 		local was is
 		was=$(($(switches "$DAEMON") + $(switches "$runner")))
-		read -rt 3 <> <(:) || true
+		pause 3
 		is=$(($(switches "$DAEMON") + $(switches "$runner")))
 		echo "woke up $((is - was)) times in 3 s"
 		[ "$was" = "$is" ]
