@@ -333,6 +333,8 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 	# Not by the function: a signal would end its shell and leave the program.
 	"$BUILD/calloutctl" --socket "$ADMIN" tail --entity Nothing >"$T/tail" 3>&- &
 	TAIL=$!
+	# Before it is that program it is bash, in which the signal may get lost.
+	poll 10 grep -qsx calloutctl "/proc/$TAIL/comm"
 	kill -TERM "$TAIL" 2>/dev/null || true
 	wait "$TAIL" || true
 	TAIL=

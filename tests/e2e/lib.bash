@@ -119,12 +119,15 @@ daemon_up() {
 	answers && [ -S "$ADMIN" ]
 }
 
-# stop_daemon: SIGTERM and the exit status.
+# stop_daemon: SIGTERM and the exit status. One that does not stop is a failure, not a test without end.
 stop_daemon() {
 	local pid=$DAEMON
+	kill -TERM "$pid"
+	poll 90 ended "$pid"
 	DAEMON=
-	kill -TERM "$pid" && wait "$pid"
+	wait "$pid"
 }
+ended() { ! kill -0 "$1" 2>/dev/null; }
 
 kill_daemon() {
 	local pid=$DAEMON
