@@ -27,7 +27,7 @@ stop_autotask() {
 	local pid=$SIMPID
 	SIMPID=
 	[ -n "$pid" ] || return 0
-	kill -TERM "$pid" && { wait "$pid" || true; }
+	finish "$pid"
 }
 
 # control PATH [JSON]: the simulator's own side; prints the answer.

@@ -141,8 +141,7 @@ outage() {
 }
 
 @test "a reactivation is counted before it is made" {
-	kill -TERM "$SIMPID"
-	wait "$SIMPID"
+	finish "$SIMPID"
 	start_sim --clock-factor 10 --timeout 5000
 	conf_loop
 	id=$(register_tickets)
@@ -276,8 +275,7 @@ counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.j
 @test "Autotask is away: said, posted to the daemon, 3" {
 	register_tickets
 	start_daemon
-	kill -TERM "$SIMPID"
-	wait "$SIMPID"
+	finish "$SIMPID"
 	SIMPID=
 	run -3 guard
 	found '^error: '
@@ -388,8 +386,7 @@ unserve() {
 }
 
 @test "a small rest of the hour's requests" {
-	kill -TERM "$SIMPID"
-	wait "$SIMPID"
+	finish "$SIMPID"
 	start_sim --hourly-limit 40
 	conf_loop
 	register_tickets

@@ -4,10 +4,7 @@
 load lib
 
 setup() { make_home; }
-teardown() {
-	if [ -n "${DAEMON:-}" ]; then kill_daemon; fi
-	clean_home
-}
+teardown() { clean_home; }
 
 # api PATH [CURL-ARGUMENT...]: prints the status; the answer is in $T/api.
 api() {

@@ -119,15 +119,19 @@ daemon_up() {
 	answers && [ -S "$ADMIN" ]
 }
 
-# stop_daemon: SIGTERM and the exit status. One that does not stop is a failure, not a test without end.
-stop_daemon() {
-	local pid=$DAEMON
-	kill -TERM "$pid"
-	poll 90 ended "$pid"
-	DAEMON=
-	wait "$pid"
+# finish PID: SIGTERM and the exit status. One that does not end is a failure, not a test without end.
+finish() {
+	kill -TERM "$1" || return
+	poll 90 ended "$1" || kill -KILL "$1"
+	wait "$1"
 }
 ended() { ! kill -0 "$1" 2>/dev/null; }
+
+stop_daemon() {
+	local pid=$DAEMON
+	DAEMON=
+	finish "$pid"
+}
 
 kill_daemon() {
 	local pid=$DAEMON

@@ -194,8 +194,7 @@ long_ticket() {
 }
 
 @test "--since --refetch: records modified while the webhook was off, page by page, but for what was received" {
-	kill -TERM "$SIMPID"
-	wait "$SIMPID"
+	finish "$SIMPID"
 	start_sim --clock-factor 2000 --timeout 5000 --page-rows 3
 	conf_loop '' 'display-fields = { "TicketNumber" } udf-fields = { "Severity" }'
 	id=$(register_tickets)
@@ -255,8 +254,7 @@ sleep_a_second() {
 	control fail '{"shape":"unauthorized","times":9,"path":"TicketWebhooks"}'
 	run -1 ctl recover
 	control fail '{"shape":"none"}'
-	kill -TERM "$SIMPID"
-	wait "$SIMPID"
+	finish "$SIMPID"
 	SIMPID=
 	run -3 ctl recover
 	conf_usual

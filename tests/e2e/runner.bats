@@ -19,7 +19,7 @@ start_runner() {
 stop_runner() {
 	local pid=$RUNNER
 	RUNNER=
-	kill -TERM "$pid" && wait "$pid"
+	finish "$pid"
 }
 
 @test "--help and --version" {

@@ -24,7 +24,7 @@ start_sim() {
 stop_sim() {
 	local pid=$SIMPID
 	SIMPID=
-	kill -TERM "$pid" && wait "$pid"
+	finish "$pid"
 }
 
 # rest METHOD PATH [JSON [CURL-ARGUMENT...]]: prints the status; the answer is in $T/rest.

@@ -67,19 +67,7 @@ static UNUSED const char *home_path(const struct home *h, const char *name, char
 	return dst;
 }
 
-/* Setup and teardown of a test with an open store. */
-static UNUSED int home_setup(void **state)
-{
-	struct home *h = calloc(1, sizeof(*h));
-
-	assert_non_null(h);
-	home_make(h);
-	home_open(h);
-	*state = h;
-	return 0;
-}
-
-/* The same without opening it. */
+/* Setup of a test with a home whose store is closed. */
 static UNUSED int home_setup_closed(void **state)
 {
 	struct home *h = calloc(1, sizeof(*h));
@@ -87,6 +75,14 @@ static UNUSED int home_setup_closed(void **state)
 	assert_non_null(h);
 	home_make(h);
 	*state = h;
+	return 0;
+}
+
+/* The same with an open store. */
+static UNUSED int home_setup(void **state)
+{
+	(void)home_setup_closed(state);
+	home_open(*state);
 	return 0;
 }
 
