@@ -142,23 +142,28 @@ outage() {
 
 @test "a reactivation is counted before it is made" {
 	finish "$SIMPID"
-	start_sim --clock-factor 10 --timeout 5000
+	start_sim --clock-factor 4 --timeout 5000
 	conf_loop
 	id=$(register_tickets)
 	start_daemon
 	run -0 guard
 	rest PATCH TicketWebhooks "{\"id\":$id,\"isActive\":false}"
-	# Each call on webhooks takes half a second before it does anything.
+	control writes
+	before=$(jq .writes "$T/control")
+	# Each call on webhooks takes more than a second before it does anything.
 	control fail '{"shape":"slow","times":9,"path":"TicketWebhooks"}'
 	STATE_DIRECTORY=$T/guard "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" guard >"$T/guarded" 2>&1 3>&- &
 	pid=$!
-	poll 10 counted 1
+	# Under way, not done.
+	poll 10 arrived "$((before + 1))"
+	counted 1
 	kill -KILL "$pid"
 	wait "$pid" || true
 	switched_off
 	control fail '{"shape":"none"}'
 	poll 10 switched_on
 }
+arrived() { control writes && jq -e ".writes == $1" "$T/control" >/dev/null; }
 counted() { jq -e ".webhooks[0].reactivated_ms | length == $1" "$T/guard/guard.json" >/dev/null; }
 
 @test "notices of deactivation are confirmed or refuted, once each" {

@@ -39,6 +39,14 @@ static void fail(struct sim *sim, const struct request *req, struct reply *ret)
 	ret->body = cJSON_CreateObject();
 }
 
+/* Counted before a "slow" call takes its time: so a test knows that it is under way. */
+static void writes(struct sim *sim, const struct request *req, struct reply *ret)
+{
+	(void)req;
+	ret->body = cJSON_CreateObject();
+	cJSON_AddNumberToObject(ret->body, "writes", sim->writes);
+}
+
 static void mails(struct sim *sim, const struct request *req, struct reply *ret)
 {
 	(void)req;
@@ -90,7 +98,8 @@ static const struct {
 	const char *method, *name;
 	void (*run)(struct sim *sim, const struct request *req, struct reply *ret);
 } routes[] = {
-	{ "GET", "deliveries", deliveries }, { "GET", "state", state }, { "GET", "mails", mails }, { "POST", "change", change },
+	{ "GET", "deliveries", deliveries }, { "GET", "state", state }, { "GET", "mails", mails }, { "GET", "writes", writes },
+	{ "POST", "change", change },
 	{ "POST", "fail", fail }, { "POST", "cut", cut }, { "POST", "resource", resource },
 };
 
@@ -101,5 +110,5 @@ void control_answer(struct sim *sim, const struct request *req, struct reply *re
 			routes[i].run(sim, req, ret);
 			return;
 		}
-	fail_with(sim, ret, 404, "the simulator has GET /sim/deliveries, /sim/state, /sim/mails; POST /sim/change, /sim/fail, /sim/cut, /sim/resource");
+	fail_with(sim, ret, 404, "the simulator has GET /sim/deliveries, /sim/state, /sim/mails, /sim/writes; POST /sim/change, /sim/fail, /sim/cut, /sim/resource");
 }

@@ -141,6 +141,7 @@ static void answer_rest(struct sim *sim, struct MHD_Connection *c, const struct 
 		put_error(ret, 429, sim->opt.errors, "Itgenatr005: the thread limit of 3 for this endpoint is exceeded.");
 		return;
 	}
+	sim->writes += is_write(req);
 	if (over_limit(sim, ret, &wait_ms) || injected(sim, req, ret, &wait_ms))
 		return;
 	++*busy;

@@ -65,6 +65,7 @@ struct sim {
 	char fail_path[64];
 	unsigned busy[32];      /* calls under way, by endpoint */
 	unsigned requests;      /* of this hour */
+	unsigned writes;        /* calls that change something, counted as they arrive */
 	int64_t hour_began_ms;
 	struct hour callouts[8]; /* by entity */
 	struct cuts cuts;
