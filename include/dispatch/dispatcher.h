@@ -69,6 +69,13 @@ int dispatcher_hold(struct dispatcher *d, const char *handler, int64_t until_ms)
 int dispatcher_release(struct dispatcher *d, const char *handler);      /* ends a hold and a pause */
 
 /*
+ * A replay for this handler is being stored step by step: start nothing of it for so long (0: go on), so that
+ * events that come meanwhile stay behind those of their record that are still to be laid out. Not
+ * durable: after a crash the handler goes on with what was stored. -ENOENT: it is not configured.
+ */
+int dispatcher_replaying(struct dispatcher *d, const char *handler, int64_t ms);
+
+/*
  * A record that was held because its events came too often (loop-limit), or with NULL all of this
  * handler: what has been stored so far is counted no more. Call it before store_let_go(), and
  * dispatcher_store_changed() after that. -ENOENT no such handler, -EIO the store cannot be read.

@@ -40,7 +40,7 @@ struct store;
 struct reader;
 
 #define STORE_FATAL (-ENOTRECOVERABLE)
-#define STORE_SCHEMA 4          /* version written; older ones are migrated after a copy */
+#define STORE_SCHEMA 5          /* version written; older ones are migrated after a copy */
 
 /* ---- words ---- */
 
@@ -205,6 +205,7 @@ struct delivery_ref {
 	unsigned attempts;      /* used up so far */
 	bool behind;            /* an earlier delivery of the record is parked */
 	bool late;              /* put back by the operator after a newer event had been handled */
+	bool replayed;          /* made, or put back, by a replay; such a one is always parked */
 	int64_t due_ms;         /* of a parked one */
 	int64_t received_ms;    /* when its event was accepted */
 };
@@ -257,6 +258,46 @@ unsigned store_skipped(const struct store *s);
  */
 int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
+
+/*
+ * The same for deliveries that were picked out beforehand (from a reader's view, so that what has
+ * changed since is looked at again here), in steps: as many of the keys, from the first on, as are done
+ * in about a quarter of a second. Keys are in event order, at most STORE_AGAIN_MAX.
+ *
+ * A replay gives each event to the handler named, as if it had been accepted for it now: parked, due now or
+ * blocked behind what is earlier of the record, and told as `replayed` as long as the event is kept, after
+ * whatever retries. An event that has a delivery for it has it already, unless `settled`: then done,
+ * failed and dropped ones are put back. -EBUSY: so much of the handler waits in turn before the last of
+ * the keys that their order cannot be told; let it catch up first.
+ */
+#define STORE_AGAIN_MAX 1000
+enum again {
+	AGAIN_RETRY,
+	AGAIN_DROP,
+	AGAIN_REPLAY,
+};
+struct again_step {
+	enum again what;
+	const struct delivery_key *keys;        /* handler: of a replay not looked at */
+	size_t count;
+	const char *handler;                    /* of a replay: its name */
+	bool failed_only;                       /* of a retry or drop: as in delivery_filter */
+	bool settled;                           /* of a replay */
+	const struct delivery_key *running;     /* of a drop: not these */
+	size_t running_count;
+	int64_t now_ms;
+};
+/* acted: whether so, for each of the keys seen. *ret_seen: at least 1 if there is any. */
+int store_again(struct store *s, const struct again_step *a, bool *acted, size_t *ret_seen);
+
+/*
+ * A quarantined event is understood after all: what e says takes the place of what was stored, its key
+ * is remembered, and each of e->handlers gets a delivery, parked, due now or blocked. Its content, source,
+ * webhook and time stay. 1; 0 and nothing changes: it is not quarantined (*ret_event is 0), or it repeats
+ * another event (*ret_event); or -errno.
+ */
+int store_understand(struct store *s, int64_t event, const struct event_new *e, int64_t now_ms,
+		     int64_t *ret_event);
 
 /*
  * Make due now what was settled as PARKED with DELIVERY_HELD_MS, of this record (NULL: of all).
@@ -384,9 +425,14 @@ int reader_event(struct reader *r, int64_t event, struct event *ret);
  * look-up, however many events there are. 1, 0 or -errno.
  */
 int reader_handled_newer(struct reader *r, int64_t handler, const struct event *e);
+/* Is a run of e by this handler late? What came as a callout by the order accepted, else as above. */
+int reader_late(struct reader *r, int64_t handler, const struct event *e);
+/* The event that has this duplicate key (see struct event_new), or 0: nobody has. It may be removed already. */
+int reader_key(struct reader *r, const uint8_t *key, int64_t key_ms, int64_t *ret_event);
 /* The bytes as received; free() *ret_body. -ENODATA once removed. headers may be NULL. */
 int reader_body(struct reader *r, int64_t event, void **ret_body, size_t *ret_len, char **ret_headers);
 
+#define READER_EVENTS_MAX 100000
 struct event_filter {
 	int64_t before;                 /* events with id < before; 0: from the newest */
 	int64_t after;                  /* events with id > after, ascending (tail); 0: off */
@@ -396,7 +442,7 @@ struct event_filter {
 	bool has_record_id;
 	int kind;                       /* enum event_kind, -1: any */
 	int state;                      /* enum delivery_state (WAITING means parked too), -1: any */
-	unsigned limit;                 /* 1..1000 */
+	unsigned limit;                 /* 1..READER_EVENTS_MAX */
 };
 /* Calls fn for each, newest first (ascending with `after`); at most 100,000 rows are looked at: *ret_next
  * is the id to go on `before` (or `after`), 0 at the end. fn must not keep the pointer; anything but 0
@@ -404,11 +450,15 @@ struct event_filter {
 int reader_events(struct reader *r, const struct event_filter *f,
 		  int (*fn)(void *arg, const struct event *e), void *arg, int64_t *ret_next);
 
+/* An event from which on all that was received at ms or later is found (give or take a clock set back by a day). */
+int reader_since(struct reader *r, int64_t ms, int64_t *ret_event);
+
 struct delivery {
 	int64_t event, handler_number;
 	char handler[CALLOUT_NAME_MAX + 1];
 	enum delivery_state state;
 	enum park_why why;              /* of a parked one */
+	bool replayed;
 	unsigned attempts;
 	int64_t due_ms, finished_ms;    /* 0: none */
 };

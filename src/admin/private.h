@@ -217,7 +217,20 @@ bool handler_gone(const struct handler_view *h);
 unsigned problems_write(struct admin *a, const struct picture *p,
 			const struct journal_status *store, struct writer *w);
 
+/* ---- acting.c ---- */
+
+/* An event that is named must be there; else that is the answer. */
+bool request_event_exists(struct request *q);
+
+/* ---- again.c ---- */
+
+/* One step of a retry, drop or replay of what the question picks out. Answers or puts q to sleep. */
+void again_step(struct request *q, enum again what);
+
 /* ---- events.c ---- */
+
+/* Names as they are stored: canonical where known, actions in lower case. */
+void question_normalise(struct question *q);
 
 /* The members of an attempt, within an open object; "run" only if it is not 0. */
 /* An event with its body (free() it). A failure is q's answer already. */
@@ -239,6 +252,8 @@ void get_body(struct request *q);
 void post_reload(struct request *q);
 void post_retry(struct request *q);
 void post_drop(struct request *q);
+void post_replay(struct request *q);
+void post_quarantined(struct request *q);
 void post_hold(struct request *q);
 void post_release(struct request *q);
 void post_try(struct request *q);

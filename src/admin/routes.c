@@ -5,6 +5,9 @@
 		     ASKS(ENTITY) | ASKS(ACTION) | ASKS(HANDLER) | ASKS(ID) | ASKS(KIND) |      \
 		     ASKS(STATE) | ASKS(LIMIT))
 #define ASKS_WHICH (ASKS(EVENT) | ASKS(HANDLER) | ASKS(SINCE) | ASKS(FAILED))
+#define ASKS_STEP (ASKS(AFTER) | ASKS(DRY_RUN) | ASKS(UNTIL) | ASKS(WEBHOOK) | ASKS(ENTITY) | ASKS(RECORD))
+#define ASKS_REPLAY (ASKS_STEP | ASKS(HANDLER) | ASKS(SINCE) | ASKS(ACTION) | ASKS(AGAIN))
+#define ASKS_QUARANTINED (ASKS(AFTER) | ASKS(DRY_RUN) | ASKS(EVENT) | ASKS(SINCE) | ASKS(UNTIL) | ASKS(WEBHOOK))
 #define ASKS_TRY (ASKS(EVENT) | ASKS(WEBHOOK))
 #define ASKS_HANDED (ASKS(SOURCE) | ASKS(ENTITY) | ASKS(ID) | ASKS(SEQUENCE))
 
@@ -17,8 +20,10 @@ const struct route routes[] = {
 	{ "GET", "/v1/events/ID", 0, 0, false, BODY_QUESTION, get_event },
 	{ "GET", "/v1/events/ID/body", 0, 0, false, BODY_QUESTION, get_body },
 	{ "POST", "/v1/reload", 0, 0, false, BODY_QUESTION, post_reload },
-	{ "POST", "/v1/retry", 0, ASKS_WHICH, false, BODY_QUESTION, post_retry },
-	{ "POST", "/v1/drop", 0, ASKS_WHICH, false, BODY_QUESTION, post_drop },
+	{ "POST", "/v1/retry", 0, ASKS_WHICH | ASKS_STEP | ASKS(SKIP_LATE), false, BODY_QUESTION, post_retry },
+	{ "POST", "/v1/drop", 0, ASKS_WHICH | ASKS_STEP, false, BODY_QUESTION, post_drop },
+	{ "POST", "/v1/replay", 0, ASKS_REPLAY, false, BODY_QUESTION, post_replay },
+	{ "POST", "/v1/quarantined", 0, ASKS_QUARANTINED, false, BODY_QUESTION, post_quarantined },
 	{ "POST", "/v1/handlers/NAME/hold", 0, ASKS(UNTIL), false, BODY_QUESTION, post_hold },
 	{ "POST", "/v1/handlers/NAME/release", 0, ASKS(RECORD), false, BODY_QUESTION, post_release },
 	{ "POST", "/v1/handlers/NAME/try", ASKS_TRY, 0, false, BODY_CALLOUT, post_try },

@@ -40,7 +40,7 @@ static const struct {
 	[OPT_FAILED] = { "failed", "", "dead letters only" },
 	[OPT_YES] = { "yes", "", "do not ask" },
 	[OPT_FOR] = { "for", "TIME", "so long: 30m, 2h, 1d; default: until released" },
-	[OPT_RECORD] = { "record", "RECORD", "a record held by loop-limit (Ticket/351181), or all" },
+	[OPT_RECORD] = { "record", "RECORD", "one record (Ticket/351181); of release also: all" },
 	[OPT_VIA] = { "via", "URL", "to this address, the webhook's path appended" },
 	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
 	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
@@ -50,6 +50,9 @@ static const struct {
 	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
 	[OPT_REFETCH] = { "refetch", "", "ask for records as they are now where no event is left" },
 	[OPT_DELETE] = { "delete", "", "remove rows there once they are stored here" },
+	[OPT_AGAIN] = { "again", "", "also what is done, has failed or was dropped" },
+	[OPT_SKIP_LATE] = { "skip-late", "", "not where a newer event of the record is done since" },
+	[OPT_QUARANTINED] = { "quarantined", "", "read again what was not understood" },
 	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 };
 
@@ -57,6 +60,9 @@ static const struct {
 #define FILTERS (OPTION(OPT_WEBHOOK) | OPTION(OPT_HANDLER) | OPTION(OPT_ENTITY) | OPTION(OPT_ID) | \
 		 OPTION(OPT_ACTION) | OPTION(OPT_KIND) | OPTION(OPT_STATE))
 #define STORE (OPTION(OPT_OFFLINE) | OPTION(OPT_STATE_DIRECTORY))
+
+#define BULK (OPTION(OPT_HANDLER) | OPTION(OPT_SINCE) | OPTION(OPT_UNTIL) | OPTION(OPT_WEBHOOK) | OPTION(OPT_ENTITY) | \
+	      OPTION(OPT_RECORD) | OPTION(OPT_DRY_RUN))
 
 #define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as\n`calloutctl webhook list` shows it.\n"
 
@@ -72,11 +78,15 @@ static const struct command commands[] = {
 	{ "tail", "", "print events as they come, until interrupted", 0, 0, FILTERS, cmd_tail,
 	  "With --json, one event a line.\n" },
 	{ "retry", "[EVENT]", "run handlers again for an event, or for dead letters", 0, 1,
-	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE), cmd_retry,
-	  "Name an EVENT, or --failed for all dead letters. An EVENT without --failed also\nruns what was done or dropped.\n" },
-	{ "drop", "[EVENT]", "drop what waits or has failed", 0, 1,
-	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE) | OPTION(OPT_YES), cmd_drop,
+	  OPTION(OPT_FAILED) | BULK | OPTION(OPT_SKIP_LATE) | OPTION(OPT_QUARANTINED), cmd_retry,
+	  "Name an EVENT, or --failed for all dead letters. An EVENT without --failed also\nruns what was done or dropped. "
+	  "--quarantined reads again, after an upgrade, what\nan older calloutd did not understand; what may be a recording "
+	  "only as an EVENT.\n" },
+	{ "drop", "[EVENT]", "drop what waits or has failed", 0, 1, OPTION(OPT_FAILED) | BULK | OPTION(OPT_YES), cmd_drop,
 	  "Name an EVENT, or --handler for all of a handler's. What runs is not touched.\n" },
+	{ "replay", "", "run a handler for stored events that it has not had", 0, 0, BULK | OPTION(OPT_ACTION) | OPTION(OPT_AGAIN),
+	  cmd_replay, "Needs --handler and --since. Events that the handler wants, by its section in the\nconfiguration in force, "
+	  "and that were received before it was there.\n" },
 	{ "hold", "HANDLER", "let a handler's events wait", 1, 1, OPTION(OPT_FOR), cmd_hold, "" },
 	{ "release", "HANDLER", "end a handler's hold or pause, or let a held record go", 1, 1, OPTION(OPT_RECORD),
 	  cmd_release, "With --record the handler's own hold or pause stays; without it held records stay.\n" },

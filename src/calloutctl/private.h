@@ -44,6 +44,7 @@ enum option_id {
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR, OPT_RECORD,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
+	OPT_AGAIN, OPT_SKIP_LATE, OPT_QUARANTINED,
 	OPT_COUNT_
 };
 
@@ -281,6 +282,34 @@ enum exit_status sign_body(const struct keys *keys, const void *body, size_t len
 /* The webhook named by --webhook; complains. */
 const struct conf_webhook *webhook_option(struct ctl *ctl);
 
+/* ---- progress.c ---- */
+
+/* "tickets: 120 of 1000 [###       ]" over the last one, on stderr; total 0: unknown. At most ten a second. */
+struct progress {
+	const char *what;
+	size_t done, total;
+	int64_t shown_ms;
+	bool on, any;
+};
+void progress_show(struct progress *p);
+void progress_end(struct progress *p);          /* the line is empty again */
+
+/* ---- again.c: retry, drop and replay of many, step by step ---- */
+
+struct bulk {
+	const char *path;               /* of the API */
+	const char *name;               /* "retry" */
+	const char *would, *done;       /* "would run again", "will run again": behind "3 deliveries" */
+	const char *none;               /* a sentence */
+};
+/* What the options pick out: counted, and unless --dry-run, done. event: named, or 0. */
+enum exit_status bulk_run(struct ctl *ctl, const struct bulk *b, int64_t event);
+/* `retry --quarantined`. */
+enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
+/* The same with a question between counting and doing, which may end it. */
+enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
+			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count));
+
 /* ---- autotask.c: Autotask's REST API ---- */
 
 /* A client with the credentials of the section autotask; complains. rest_close() it. */
@@ -300,6 +329,7 @@ enum exit_status cmd_show(struct ctl *ctl);
 enum exit_status cmd_tail(struct ctl *ctl);
 enum exit_status cmd_retry(struct ctl *ctl);
 enum exit_status cmd_drop(struct ctl *ctl);
+enum exit_status cmd_replay(struct ctl *ctl);
 enum exit_status cmd_hold(struct ctl *ctl);
 enum exit_status cmd_release(struct ctl *ctl);
 enum exit_status cmd_try(struct ctl *ctl);

@@ -488,6 +488,17 @@ int dispatcher_hold(struct dispatcher *d, const char *handler, int64_t until_ms)
 	return 0;
 }
 
+int dispatcher_replaying(struct dispatcher *d, const char *handler, int64_t ms)
+{
+	struct lane *l = lane_find(d, handler);
+
+	if (!l || !l->conf)
+		return -ENOENT;
+	l->replay_ms = ms ? clock_mono_ms() + ms : 0;
+	dispatch_soon(d);
+	return 0;
+}
+
 int dispatcher_release(struct dispatcher *d, const char *handler)
 {
 	struct lane *l = lane_find(d, handler);

@@ -42,6 +42,9 @@ enum statement {
 	ST_DELIVERY_STATE,
 	ST_DELIVERY_SET,
 	ST_DELIVERY_EARLIER,
+	ST_DELIVERY_BETWEEN,
+	ST_REPLAYED_ADD,
+	ST_EVENT_UNDERSTOOD,
 	ST_PARKED_PUT,
 	ST_PARKED_DELETE,
 	ST_PARKED_HEAD,
@@ -79,6 +82,7 @@ enum statement {
 	ST_PRUNE_HANDLED,
 	ST_PRUNE_ATTEMPTS,
 	ST_PRUNE_DEAD,
+	ST_PRUNE_REPLAYED,
 	ST_PRUNE_DELIVERIES,
 	ST_PRUNE_EVENT,
 	ST_PRUNE_SEEN,
@@ -145,6 +149,11 @@ int order_earlier(struct store *s, const struct handler_entry *h, const char *re
 /* Make the record's next one due if nothing is before it any more. *ret_behind: some are parked. */
 int order_promote(struct store *s, const struct handler_entry *h, const char *record,
 		  int64_t now_ms, bool *ret_behind);
+
+/* accept.c: the duplicate key. 1: it is new and belongs to `event` now, 0: it is known, or -errno. */
+int key_add(struct store *s, const struct event_new *e, int64_t event);
+/* Whose it is. -ENOENT: nobody's. */
+int key_find(struct store *s, const struct event_new *e, int64_t *ret_event);
 
 /* settle.c */
 int delivery_state(struct store *s, int64_t handler, int64_t event, enum delivery_state *ret);

@@ -34,6 +34,10 @@ AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 	"window_ms INTEGER NOT NULL, told INTEGER NOT NULL, text TEXT NOT NULL," \
 	"PRIMARY KEY(kind, object, level)) WITHOUT ROWID;"
 
+#define REPLAYED \
+	"CREATE TABLE replayed(" /* which deliveries an operator's replay made, for good */ \
+	"event INTEGER NOT NULL, handler INTEGER NOT NULL, PRIMARY KEY(event, handler)) WITHOUT ROWID;"
+
 static const char tables[] =
 	"CREATE TABLE handler("
 	"id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -96,6 +100,8 @@ static const char tables[] =
 
 	ALERT
 
+	REPLAYED
+
 	"CREATE TABLE attempt("
 	"event INTEGER NOT NULL, handler INTEGER NOT NULL, run INTEGER NOT NULL,"
 	"number INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
@@ -127,6 +133,8 @@ static const char *const steps[] = {
 	" FROM event e WHERE e.id = handled.event;",
 
 	ALERT,
+
+	REPLAYED,
 };
 _Static_assert(ARRAY_LEN(steps) == STORE_SCHEMA - 1, "every older version needs a way here");
 _Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the steps say so");

@@ -46,6 +46,15 @@ const char *const store_statements[ST_COUNT_] = {
 		" WHERE handler = ? AND event >= ? AND event < ? ORDER BY event LIMIT " EARLIER_ROWS ") w"
 		" CROSS JOIN event e ON e.id = w.event WHERE w.state = 2 AND e.record = ? LIMIT 1",
 
+	[ST_DELIVERY_BETWEEN] =         /* more than the search above looks at? */
+		"SELECT count(*) > " EARLIER_ROWS " FROM (SELECT 1 FROM delivery"
+		" WHERE handler = ? AND event >= ? AND event < ? LIMIT 1 + " EARLIER_ROWS ")",
+	[ST_REPLAYED_ADD] = "INSERT INTO replayed(event, handler) VALUES(?, ?) ON CONFLICT DO NOTHING",
+	[ST_EVENT_UNDERSTOOD] =
+		"UPDATE event SET kind = ?, reason = NULL, action = ?, action_raw = ?, entity = ?,"
+		" entity_raw = ?, guid = ?, time = ?, record = ?, record_id = ?, sequence = ?, person = ?"
+		" WHERE id = ? AND kind = ?",
+
 	[ST_PARKED_PUT] =
 		"INSERT INTO parked(handler, event, record, blocked, due_ms, attempts, late)"
 		" VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(handler, event) DO UPDATE SET"
@@ -136,6 +145,7 @@ const char *const store_statements[ST_COUNT_] = {
 		"DELETE FROM handled WHERE handler IN (SELECT id FROM handler) AND record = ? AND event = ?",
 	[ST_PRUNE_ATTEMPTS] = "DELETE FROM attempt WHERE event = ?",
 	[ST_PRUNE_DEAD] = "DELETE FROM dead WHERE event = ?",
+	[ST_PRUNE_REPLAYED] = "DELETE FROM replayed WHERE event = ?",
 	[ST_PRUNE_DELIVERIES] =
 		"DELETE FROM delivery WHERE handler IN (SELECT id FROM handler) AND event = ?",
 	[ST_PRUNE_EVENT] = "DELETE FROM event WHERE id = ?",
