@@ -267,7 +267,7 @@ int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
  * A replay gives each event to the handler named, as if it had been accepted for it now: parked, due now or
  * blocked behind what is earlier of the record, and told as `replayed` as long as the event is kept, after
  * whatever retries. An event that has a delivery for it has it already, unless `settled`: then done,
- * failed and dropped ones are put back. -EBUSY: so much of the handler waits in turn before the last of
+ * failed and dropped ones are put back. -E2BIG: so much of the handler waits in turn before the last of
  * the keys that their order cannot be told; let it catch up first.
  */
 #define STORE_AGAIN_MAX 1000

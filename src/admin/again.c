@@ -91,7 +91,7 @@ static void finish_failed(struct step *s, int result)
 	struct answer a = { .status = 0 };
 	struct journal_status store;
 
-	if (result == -EBUSY)
+	if (result == -E2BIG)
 		answer_error(&a, MHD_HTTP_CONFLICT, "handler %s has so much waiting before event %lld that the order "
 			     "of records cannot be kept: let it catch up first (calloutctl status)", s->handler,
 			     (long long)s->picks.keys[s->picks.count - 1].event);

@@ -59,6 +59,8 @@ static int put_back_settled(struct request *q, const struct found *d)
 	int acted = operate_put_back(q, d);
 	int r = acted > 0 ? note_replayed(q->s, d->h, d->event) : 0;
 
+	if (r == 0 && acted > 0)
+		r = delivery_set(q->s, d->h->id, d->event, DELIVERY_PARKED, 0, q->now_ms);
 	return r < 0 ? r : acted;
 }
 
@@ -111,7 +113,7 @@ static int begin_replay(struct store *s, const struct again_step *a, struct hand
 	r = bind_row(&b);
 	if (r <= 0)
 		return r;
-	r = sqlite3_column_int(st, 0) ? -EBUSY : 0;
+	r = sqlite3_column_int(st, 0) ? -E2BIG : 0;
 	(void)sqlite3_reset(st);
 	return r;
 }

@@ -188,6 +188,9 @@ static void again_puts_back_what_is_settled(void **state)
 	assert_true(c.accepted == 4 && c.done == 0 && c.failed == 0 && c.dropped == 0);
 	assert_int_equal(due(h->r, page, refs), 3);
 	assert_true(refs[0].replayed && refs[1].replayed && refs[2].replayed);
+	assert_int_equal(c.oldest_waiting_ms, T0);      /* 4; those before it wait since LATER */
+	(void)settle_to(h->s, page, 4, DELIVERY_DONE, 0, LATER);
+	assert_int_equal(handler_of(h->r, "page").oldest_waiting_ms, LATER);
 	assert_false(delivery_for(h->r, 4, page).replayed);
 }
 
@@ -287,7 +290,7 @@ static void a_backlog_too_long_is_refused(void **state)
 	m.e.handler_count = 0;
 	assert_int_equal(accept_sample(h->s, &m), 20003);
 	assert_int_equal(store_begin(h->s), 0);
-	assert_int_equal(store_again(h->s, &a, &acted, &seen), -EBUSY);
+	assert_int_equal(store_again(h->s, &a, &acted, &seen), -E2BIG);
 	store_rollback(h->s);
 	for (int64_t i = 1; i <= 10; i++)
 		(void)settle_to(h->s, handler_number(h->s, "page"), i, DELIVERY_DONE, 0, T0 + 1);
