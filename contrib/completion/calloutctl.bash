@@ -24,6 +24,7 @@ _calloutctl_webhook() {
 _calloutctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
 	local filters='--webhook --handler --entity --id --action --kind --state'
+	local bulk='--handler --since --until --webhook --entity --record --dry-run'
 	COMPREPLY=()
 
 	case $before in
@@ -41,7 +42,7 @@ _calloutctl() {
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
-	--id | --since | --until | --before | --limit | --via | --header) return ;;
+	--id | --since | --until | --before | --limit | --record | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -57,12 +58,13 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	'') words+=' status config reload events show tail retry drop replay hold release try alert send sign verify webhook recover guard' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
-	retry) words+=' --failed --handler --since' ;;
-	drop) words+=' --failed --handler --since --yes' ;;
+	retry) words+=" --failed --quarantined --skip-late $bulk" ;;
+	drop) words+=" --failed --yes $bulk" ;;
+	replay) words+=" --action --again $bulk" ;;
 	hold) words+=" --for $(_calloutctl_names handler)" ;;
 	release) words+=" --record $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;

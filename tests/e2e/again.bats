@@ -3,6 +3,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load ../blocks
 
 setup() { make_home; }
 teardown() { clean_home; }
@@ -272,4 +273,42 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	fails 1 retry 12 --quarantined
 	fails 2 retry --quarantined --handler record
 	fails 2 retry 3 --quarantined --since 1h
+}
+
+@test "README, Late and again: each command does what stands behind it" {
+	conf record
+	start_daemon
+	touch "$T/out/dead.record"
+	send 351181 Update 1
+	send 2 Update 1
+	poll 10 counts record failed 2
+	rm "$T/out/dead.record"
+	conf record sync
+	ctl reload
+	mkdir "$T/bin"
+	printf '#!/bin/sh\nexec %q --socket %q --config %q "$@"\n' "$BUILD/calloutctl" "$ADMIN" "$T/calloutd.conf" >"$T/bin/calloutctl"
+	chmod 0755 "$T/bin/calloutctl"
+	for n in 1 2 3; do block 'Late and again' "$n"; done | sed -E 's/ {2,}[^ ].*//' >"$T/commands"
+	[ "$(wc -l <"$T/commands")" = 8 ]
+	ctl hold sync
+	PATH=$T/bin:$PATH bash -eux "$T/commands" >"$T/said"
+	cat >"$T/wanted" <<-'EOF'
+		2 deliveries would run.
+		  sync: 2
+		2 deliveries will run.
+		  sync: 2
+		2 deliveries would run again.
+		  record: 2
+		2 deliveries will run again.
+		  record: 2
+		Nothing to run again.
+		Nothing to drop: what runs, is done or was dropped stays.
+		No quarantined event is understood now.
+		No quarantined event is understood now.
+	EOF
+	diff "$T/wanted" "$T/said"
+	ctl release sync
+	poll 10 counts sync done 2
+	poll 10 counts record done 2
+	told sync '1 replay 0 1 351181'
 }

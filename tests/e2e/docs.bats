@@ -205,6 +205,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 @test "calloutctl(1): each command has the options that its --help lists" {
 	man_text calloutctl.1 | sed -n 's/^\.It Cm //p' >"$T/commands"
 	filters=$(man_text calloutctl.1 | grep -E '^\.It Fl -(webhook|kind|state) ')
+	which=$(man_text calloutctl.1 | grep -E '^\.It Fl -(handler Ar name , Fl -webhook|since)')
 	mapfile -t all < <("$BUILD/calloutctl" --help | sed -nE 's/^  ([a-z]+( [a-z-]+)?)  .*/\1/p')
 	[ "${#all[@]}" -ge 22 ]
 	for command in "${all[@]}"; do
@@ -217,6 +218,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 			/^\.It Cm / { here = $3 == c } here && !/^\.It Cm/ { print }' | grep -oE 'Fl -[a-z-]+' || true ;;
 		  esac
 		  [ "$command" != tail ] || grep -oE 'Fl -[a-z-]+' <<<"$filters"
+		  case $command in retry | drop | replay) grep -oE 'Fl -[a-z-]+' <<<"$which" ;; esac
 		  [ "$command" != show ] || echo 'Fl -state-directory'
 		} | sed 's/Fl -//' | sort -u >"$T/told"
 		diff "$T/has" "$T/told" || { echo "in: $command"; return 1; }
