@@ -376,7 +376,7 @@ static void begin(struct request *q, struct reread *t)
 static bool is_quarantined(struct request *q)
 {
 	AUTO(reader) struct reader *r = NULL;
-	struct event e;
+	struct event e = { .id = 0 };
 	int result;
 
 	if (!asked(&q->question, ASKS(EVENT)))

@@ -77,6 +77,8 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	cmp "$T/out/1.record" "$T/out/1.other"
 	poll 5 logged "replay: 6 deliveries .*handler=other .*uid=$(id -u)\]"
 	ctl show 1 --json | jq -e '.deliveries | sort_by(.handler) | map({handler, replayed}) == [{"handler": "other", "replayed": true}, {"handler": "record", "replayed": null}]'
+	ctl show 1 | grep -q "^other .* replay$"
+	[ "$(ctl show 1 | grep -c replay)" = 1 ]
 	# Again: nothing. With --again, everything, and all but the newest of each record comes late.
 	n=$(wc -l <"$T/out/other.log")
 	[[ $(ctl replay --handler other --since 1h) == 'Nothing '* ]]
