@@ -187,6 +187,42 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	counts bulk waiting 0
 }
 
+@test "many: killed while a replay is laid out, the same command does the rest, and each runs once" {
+	conf record
+	start_daemon
+	stop_daemon
+	stored "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+		INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, action, action_raw, entity, entity_raw, record, record_id, body_len)
+		SELECT i, $(date +%s)000 - 60000, 0, 0, 'tickets', 1, 1, 'update', 'Update', 'Ticket', 'Ticket', 'Ticket/' || (i % 50), i % 50, 2 FROM n;
+		INSERT INTO content(event, body) SELECT id, CAST(json_object('Action', 'Update', 'EntityType', 'Ticket', 'Id', record_id) AS BLOB) FROM event;"
+	conf record bulk 'collect = "1s"' 'collect-max = 500' 'concurrency = 4'
+	handler bulk <<-'EOF'
+		#!/bin/sh
+		jq -r '.[] | "\(.callout.Id) \(.event) \(.source)"' >"$TMPDIR/x" && cat "$TMPDIR/x" >>"$(dirname "$0")/../out/bulk"
+	EOF
+	start_daemon
+	ctl hold bulk
+	ctl replay --handler bulk --since 1h >"$T/said" 2>"$T/err" 3>&- &
+	local replay=$!
+	begun() { [ "$(stored 'SELECT count(*) FROM replayed')" -gt 0 ]; }
+	poll 20 begun
+	kill_daemon
+	# Cut off it says so; but it may have been quick enough.
+	wait "$replay" || grep -q 'the same command does the rest\|nobody listens\|calloutd at' "$T/err"
+	before=$(stored 'SELECT count(*) FROM replayed')
+	[ "$(stored 'SELECT count(*) FROM delivery')" = "$before" ]
+	[ "$(stored 'SELECT count(*) FROM parked')" = "$before" ]
+	start_daemon
+	[ "$(ctl replay --handler bulk --since 1h --json | jq .count)" = $((12000 - before)) ]
+	[ "$(stored 'SELECT count(*) FROM delivery')" = 12000 ]
+	ctl release bulk
+	poll 60 counts bulk done 12000
+	[ "$(wc -l <"$T/out/bulk")" = 12000 ]
+	[ "$(awk '{ print $3 }' "$T/out/bulk" | sort -u)" = replay ]
+	# Of each record in order.
+	awk '$2 <= last[$1] { bad = 1 } { last[$1] = $2 } END { exit bad }' "$T/out/bulk"
+}
+
 @test "retry --failed with filters; --skip-late leaves alone what is overtaken; a dry run counts what the run does" {
 	conf record other
 	start_daemon
@@ -242,7 +278,9 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	good=$(body 8 Create 1)
 	stored "INSERT INTO content(event, body) VALUES
 		(11, readfile('$good')), (12, (SELECT body FROM content WHERE event = 1)), (14, CAST('{\"Action\":\"Update\",\"Id\":10}' AS BLOB));"
+	stored 'DROP TABLE replayed; PRAGMA user_version = 4'
 	start_daemon
+	[ "$(sqlite3 "$T/state/calloutd.db.v4" 'PRAGMA user_version')" = 4 ]
 	ctl retry --quarantined --dry-run >"$T/dry"
 	ctl retry --quarantined --dry-run --json | jq -e '.events == 2 and .count == 2 and .no_body == 1 and .recordings == 1 and .known == 1
 		and (.left | length == 1 and .[0].count == 1 and (.[0].reason | length > 0))'
@@ -275,6 +313,41 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	fails 1 retry 12 --quarantined
 	fails 2 retry --quarantined --handler record
 	fails 2 retry 3 --quarantined --since 1h
+}
+
+# api PATH BODY: prints the status; the answer is in $T/api.
+api() { curl -s -o "$T/api" -w '%{http_code}' --max-time 60 --unix-socket "$ADMIN" "http://localhost$1" -d "$2"; }
+said() { jq -e "$1" "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; }; }
+
+@test "the API: steps, dry runs, and what is refused" {
+	conf record other
+	start_daemon
+	for id in 1 2 3; do send "$id"; done
+	poll 10 counts record done 3
+	[ "$(api /v1/retry '{"failed":true,"dry_run":true}')" = 400 ]; said '.error | contains("after")'
+	[ "$(api /v1/retry '{"after":0}')" = 400 ]; said '.error | contains("say which")'
+	[ "$(api /v1/drop '{"handler":"record","record":"Ticket/1"}')" = 400 ]; said '.error | contains("after")'
+	[ "$(api /v1/drop '{"handler":"record","skip_late":true,"after":0}')" = 400 ]
+	[ "$(api /v1/replay '{"handler":"record","after":0}')" = 400 ]; said '.error | contains("since when")'
+	[ "$(api /v1/replay '{"since":"2025-01-01T00:00:00Z","after":0}')" = 400 ]
+	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z"}')" = 400 ]
+	[ "$(api /v1/replay '{"handler":"nobody","since":"2025-01-01T00:00:00Z","after":0}')" = 404 ]
+	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z","after":-1}')" = 400 ]
+	[ "$(api /v1/retry '{"failed":true,"handler":"nobody","after":0}')" = 404 ]
+	[ "$(api /v1/quarantined '{}')" = 400 ]
+	[ "$(api /v1/quarantined '{"event":99}')" = 404 ]
+	[ "$(api /v1/quarantined '{"event":1}')" = 409 ]
+	[ "$(api /v1/quarantined '{"event":1,"handler":"record"}')" = 400 ]
+	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z","after":0,"again":true,"dry_run":true}')" = 200 ]
+	said '. == {"count": 3, "handlers": [{"handler": "record", "count": 3}], "no_body": 0, "late": 0, "next": null}'
+	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z","after":2,"again":true,"dry_run":true}')" = 200 ]
+	said '.count == 1 and .next == null'
+	[ "$(api /v1/retry '{"event":2,"after":0,"dry_run":true}')" = 200 ]
+	said '.count == 2 and ([.handlers[].handler] | sort) == ["other", "record"]'
+	[ "$(api /v1/retry '{"event":2,"after":0,"handler":"other"}')" = 200 ]; said '.count == 1'
+	poll 10 ran other 4
+	[ "$(api /v1/quarantined '{"after":0}')" = 200 ]
+	said '. == {"events": 0, "count": 0, "handlers": [], "no_body": 0, "recordings": 0, "known": 0, "left": [], "next": null}'
 }
 
 @test "README, Late and again: each command does what stands behind it" {
