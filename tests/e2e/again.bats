@@ -269,26 +269,27 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	[ "$(post "$T/odd")" = 200 ]
 	old=$(body 9 Update 1 2024-01-01T10:00:00Z)
 	[ "$(post "$old")" = 200 ]              # older than the keys
+	[ "$(post "$(body 19 Update 1 2024-01-01T10:00:00Z)")" = 200 ]
 	stop_daemon
 	# As an older version left it: two that it did not understand, with good bodies; one of which the same came again
-	# and was understood; one whose body is gone.
-	stored "WITH v(n) AS (VALUES (11), (12), (13), (14))
+	# and was understood; one whose body is gone; one too old, which it said in other words.
+	stored "WITH v(n) AS (VALUES (11), (12), (13), (14), (15))
 		INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, reason, record, body_len)
 		SELECT n, $(date +%s)000, 1, 0, 'tickets', 1, 1, 'too new', 'Webhook/tickets', 2 FROM v;"
 	good=$(body 8 Create 1)
 	stored "INSERT INTO content(event, body) VALUES
-		(11, readfile('$good')), (12, (SELECT body FROM content WHERE event = 1)), (14, CAST('{\"Action\":\"Update\",\"Id\":10}' AS BLOB));"
+		(11, readfile('$good')), (15, readfile('$(body 29 Update 1 2024-01-01T10:00:00Z)')), (12, (SELECT body FROM content WHERE event = 1)), (14, CAST('{\"Action\":\"Update\",\"Id\":10}' AS BLOB));"
 	stored 'DROP TABLE replayed; PRAGMA user_version = 4'
 	start_daemon
 	[ "$(sqlite3 "$T/state/calloutd.db.v4" 'PRAGMA user_version')" = 4 ]
 	ctl retry --quarantined --dry-run >"$T/dry"
-	ctl retry --quarantined --dry-run --json | jq -e '.events == 2 and .count == 2 and .no_body == 1 and .recordings == 1 and .known == 1
+	ctl retry --quarantined --dry-run --json | jq -e '.events == 2 and .count == 2 and .no_body == 1 and .recordings == 3 and .known == 1
 		and (.left | length == 1 and .[0].count == 1 and (.[0].reason | length > 0))'
 	grep -qx '2 events would be understood now.' "$T/dry"
 	grep -qx '2 deliveries would run:' "$T/dry"
 	grep -q '^1 left, not understood: ' "$T/dry"
-	grep -q '^1 left, older than repetitions are recognised' "$T/dry"
-	[ "$(stored 'SELECT count(*) FROM event WHERE kind = 1')" = 6 ]
+	grep -q '^3 left, older than repetitions are recognised' "$T/dry"
+	[ "$(stored 'SELECT count(*) FROM event WHERE kind = 1')" = 8 ]
 	[ "$(ctl retry --quarantined --since 1h --webhook nowhere --json | jq .events)" = 0 ]
 	ctl retry --quarantined >"$T/done"
 	grep -qx '2 events are understood now.' "$T/done"
@@ -304,7 +305,7 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	grep -q 'stored before' "$T/answer"
 	[[ $(ctl retry --quarantined) == 'No quarantined event is understood now.'* ]]
 	# A possible recording only by its number.
-	ctl events --kind quarantined --json | jq -s -e 'map(.event) == [13, 12, 3, 2]'
+	ctl events --kind quarantined --json | jq -s -e 'map(.event) == [15, 13, 12, 4, 3, 2]'
 	ctl retry 3 --quarantined | grep -qx '1 event is understood now.'
 	poll 10 told record '3 live 0 1 9'
 	fails 1 retry 2 --quarantined
@@ -313,6 +314,11 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	fails 1 retry 12 --quarantined
 	fails 2 retry --quarantined --handler record
 	fails 2 retry 3 --quarantined --since 1h
+	# What was quarantined for it in our words does not become good when keep-keys is raised: the keys of then are gone.
+	stop_daemon
+	sed -i '1i keep-keys = "3650d"' "$T/calloutd.conf"
+	start_daemon
+	ctl retry --quarantined --dry-run --json | jq -e '.recordings == 1 and .events == 1'
 }
 
 # api PATH BODY: prints the status; the answer is in $T/api.

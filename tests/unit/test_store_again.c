@@ -1,6 +1,8 @@
 /* test_store_again.c - replay, retry and drop of what was picked, and quarantined events understood after all. */
 #include "test_store.h"
 
+#include <sqlite3.h>
+
 #define LATER (T0 + 1000000)
 
 static unsigned step(struct store *s, struct again_step a, size_t *ret_seen)
@@ -84,8 +86,8 @@ static void a_new_handler_gets_what_it_has_not_had(void **state)
 
 	/* Once more, or interrupted and once more: nothing is made twice. */
 	assert_int_equal(replay(h->s, "new", EVENTS(1, 2, 3, 4, 5, 6), false), 0);
-	assert_true(settle_to(h->s, new, 1, DELIVERY_DONE, 0, LATER + 1));
-	(void)settle_to(h->s, new, 2, DELIVERY_FAILED, 0, LATER + 1);
+	assert_true(settle_to(h->s, new, 1, DELIVERY_DONE, 0, LATER));
+	(void)settle_to(h->s, new, 2, DELIVERY_FAILED, 0, LATER);
 	assert_int_equal(replay(h->s, "new", EVENTS(1, 2, 3, 4, 5, 6), false), 0);
 	assert_int_equal(handler_of(h->r, "new").accepted, 6);
 	assert_int_equal(due(h->r, new, refs), 2);
@@ -194,6 +196,21 @@ static void again_puts_back_what_is_settled(void **state)
 	assert_false(delivery_for(h->r, 4, page).replayed);
 }
 
+static int replayed_rows(const struct home *h)
+{
+	char path[128];
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	int n = -1;
+
+	assert_int_equal(sqlite3_open_v2(home_path(h, "calloutd.db", path), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	if (sqlite3_prepare_v2(db, "SELECT count(*) FROM replayed", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int(st, 0);
+	(void)sqlite3_finalize(st);
+	(void)sqlite3_close(db);
+	return n;
+}
+
 static void without_a_body_nothing_is_made(void **state)
 {
 	struct home *h = *state;
@@ -220,6 +237,7 @@ static void without_a_body_nothing_is_made(void **state)
 	(void)settle_to(h->s, page, 2, DELIVERY_DONE, 0, LATER + 1);
 	(void)accept_ticket(h->s, 3, LATER + 300000);
 	assert_true(delivery_for(h->r, 2, handler_number(h->s, "new")).replayed);
+	assert_int_equal(replayed_rows(h), 1);
 	gone.now_ms = LATER + 200000;
 	do {
 		assert_int_equal(store_begin(h->s), 0);
@@ -227,6 +245,7 @@ static void without_a_body_nothing_is_made(void **state)
 		assert_int_equal(store_commit(h->s), 0);
 	} while (more);
 	assert_int_equal(delivery_for(h->r, 2, handler_number(h->s, "new")).event, 0);
+	assert_int_equal(replayed_rows(h), 0);
 }
 
 static void fill(struct store *s, int64_t count, const char *handler)
