@@ -105,15 +105,18 @@ static void finish_failed(struct step *s, int result)
 	finish(s, &a);
 }
 
+static void log_done(const struct step *s, const char *more)
+{
+	request_log(s, s->event, s->handler[0] ? s->handler : NULL, "%s: %llu deliveries%s%s", names[s->what],
+		    (unsigned long long)again_tally_sum(&s->picks.tally), s->failed_only ? ", failed ones" : "", more);
+}
+
 static void finish_done(struct step *s)
 {
-	uint64_t count = again_tally_sum(&s->picks.tally);
 	struct answer a = { .status = 0 };
 
-	if (count || !s->picks.next)
-		request_log(s, s->event, s->handler[0] ? s->handler : NULL, "%s: %llu deliveries%s%s", names[s->what],
-			    (unsigned long long)count, s->failed_only ? ", failed ones" : "",
-			    s->picks.next ? ", and more to come" : "");
+	if (again_tally_sum(&s->picks.tally) || !s->picks.next)
+		log_done(s, s->picks.next ? ", and more to come" : "");
 	write_step(s, &a);
 	finish(s, &a);
 }
@@ -199,12 +202,13 @@ static void on_after(void *arg)
 	struct step *s = arg;
 	bool over;
 
+	if (s->result == 0)
+		count_round(s);
 	if (!later_wanted(s->later)) {
+		log_done(s, ", cut short since calloutd stops");
 		(void)step_free(s);
 		return;
 	}
-	if (s->result == 0)
-		count_round(s);
 	over = s->result < 0 || s->from == s->picks.count;
 	if (s->seen)
 		dispatcher_store_changed(s->dispatcher);

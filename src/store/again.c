@@ -132,17 +132,22 @@ static int act_on_key(struct request *q, const struct again_step *a, struct hand
 	return operate_on(q, h, k->event);
 }
 
-/* Dropping moves the mark past what waits no more, once for each handler. */
-static int move_marks(struct store *s, const struct again_step *a, size_t seen)
+static bool concerns(const struct again_step *a, int64_t handler)
+{
+	for (size_t i = 0; i < a->count; i++)
+		if (a->keys[i].handler == handler)
+			return true;
+	return false;
+}
+
+/* Before putting back, since what is earlier of a record is searched from the mark on; after dropping, past what waits no more. */
+static int move_marks(struct store *s, const struct again_step *a, enum again what)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && a->what == AGAIN_DROP && i < s->handler_count; i++)
-		for (size_t j = 0; j < seen; j++)
-			if (a->keys[j].handler == s->handlers[i].id) {
-				r = operate_move_mark(s, &s->handlers[i]);
-				break;
-			}
+	for (size_t i = 0; r == 0 && a->what == what && i < s->handler_count; i++)
+		if (concerns(a, s->handlers[i].id))
+			r = operate_move_mark(s, &s->handlers[i]);
 	return r;
 }
 
@@ -161,7 +166,7 @@ int store_again(struct store *s, const struct again_step *a, bool *acted, size_t
 	struct handler_entry *replaying = NULL;
 	int64_t until_ms = clock_mono_ms() + STEP_MS;
 	size_t i = 0;
-	int r = a->what == AGAIN_REPLAY ? begin_replay(s, a, &replaying) : 0;
+	int r = a->what == AGAIN_REPLAY ? begin_replay(s, a, &replaying) : move_marks(s, a, AGAIN_RETRY);
 
 	while (r == 0 && i < a->count && (i == 0 || clock_mono_ms() < until_ms)) {
 		unsigned before = q.count;
@@ -172,7 +177,7 @@ int store_again(struct store *s, const struct again_step *a, bool *acted, size_t
 		acted[i++] = q.count > before;
 	}
 	if (r == 0)
-		r = move_marks(s, a, i);
+		r = move_marks(s, a, AGAIN_DROP);
 	if (r < 0)
 		return r;
 	*ret_seen = i;

@@ -356,6 +356,28 @@ said() { jq -e "$1" "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; };
 	said '. == {"events": 0, "count": 0, "handlers": [], "no_body": 0, "recordings": 0, "known": 0, "left": [], "next": null}'
 }
 
+@test "replay: where so much waits in turn that the order could not be told, it says so and does nothing" {
+	conf record
+	start_daemon
+	ctl hold record
+	stop_daemon
+	stored "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20003)
+		INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, action, action_raw, entity, entity_raw, record, record_id, body_len)
+		SELECT i, $(date +%s)000 - 60000, 0, 0, 'tickets', 1, 1, 'update', 'Update', 'Ticket', 'Ticket', 'Ticket/' || (i % 50), i % 50, 2 FROM n;
+		INSERT INTO content(event, body) SELECT id, CAST(json_object('Action', 'Update', 'EntityType', 'Ticket', 'Id', record_id) AS BLOB) FROM event;
+		INSERT INTO delivery SELECT h.id, e.id, 2, 0, e.received_ms FROM event e JOIN handler h WHERE e.id < 20003;
+		UPDATE handler SET accepted = 20002"
+	start_daemon
+	[ "$(ctl replay --handler record --since 1h --dry-run --json | jq .count)" = 1 ]
+	fails 1 replay --handler record --since 1h
+	[[ $stderr == *'handler record has so much waiting before event 20003'*'let it catch up first'* ]]
+	[ "$(stored 'SELECT count(*) FROM delivery')" = 20002 ]
+	never status_says 'cannot be'
+	send 1
+	ctl drop --handler record --yes --json --until 1s | jq -e '.count == 20002'
+	[ "$(ctl replay --handler record --since 1h --json | jq .count)" = 1 ]
+}
+
 @test "README, Late and again: each command does what stands behind it" {
 	conf record
 	start_daemon
