@@ -24,7 +24,7 @@ conf() {
 	local name lines=()
 	{ conf_top; conf_webhook; } >"$T/calloutd.conf"
 	while [ $# -gt 0 ]; do
-		name=$1 lines=('retry = { "100ms" }')
+		name=$1 lines=("retry = { $(printf '"250ms", %.0s' {1..19})\"250ms\" }")    # mended before they are used up
 		shift
 		while [[ ${1:-} = *=* ]]; do lines+=("$1"); shift; done
 		telling_handler "$name"
@@ -90,6 +90,7 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	# What comes now is live.
 	send 1 Update 9
 	poll 10 told other '8 live 0 1 1'
+	poll 10 ran record 8
 	[ "$(wc -l <"$T/out/record.log")" = 8 ]
 }
 
