@@ -443,18 +443,35 @@ static int resolve(const char *text, char dst[static PATH_MAX], struct error *er
 	return 0;
 }
 
+/* --directory DIR, or --config DIR/calloutd.conf as for other commands. */
+static int directory_option(const struct ctl *ctl, char dst[static PATH_MAX], struct error *err)
+{
+	const char *config = ctl->option[OPT_CONFIG], *name = config ? strrchr(config, '/') : NULL;
+
+	if (!config) {
+		(void)snprintf(dst, PATH_MAX, "%s", ctl->option[OPT_DIRECTORY] ? ctl->option[OPT_DIRECTORY] : "");
+		return 0;
+	}
+	name = name ? name + 1 : config;
+	if (ctl->option[OPT_DIRECTORY] || strcmp(name, "calloutd.conf") != 0)
+		return error_set(err, EINVAL, "init writes a calloutd.conf into a directory: --directory DIR instead of --config");
+	(void)snprintf(dst, PATH_MAX, "%.*s", (int)(name - config), config);
+	if (!*dst)
+		(void)snprintf(dst, PATH_MAX, ".");
+	return 0;
+}
+
 static int settle_directory(struct init *in, struct error *err)
 {
 	static const char standard[] = CALLOUTD_SYSCONFDIR "/calloutd";
-	const char *given = in->ctl->option[OPT_DIRECTORY];
-	char usual[PATH_MAX];
+	char given[PATH_MAX], usual[PATH_MAX];
 	size_t len;
 
-	if (in->ctl->option[OPT_CONFIG])
-		return error_set(err, EINVAL, "init writes calloutd.conf into a directory: --directory DIR instead of --config");
-	if (resolve(given ? given : standard, in->directory, err) < 0)
+	if (directory_option(in->ctl, given, err) < 0)
 		return -EINVAL;
-	in->standard = !given || (resolve(standard, usual, NULL) == 0 && strcmp(in->directory, usual) == 0);
+	if (resolve(*given ? given : standard, in->directory, err) < 0)
+		return -EINVAL;
+	in->standard = !*given || (resolve(standard, usual, NULL) == 0 && strcmp(in->directory, usual) == 0);
 	if (in->standard)
 		(void)snprintf(in->directory, sizeof(in->directory), "%s", standard);
 	len = strlen(in->directory);
@@ -508,7 +525,7 @@ static enum exit_status answer_all(struct init *in)
 	enum exit_status status = CTL_OK;
 
 	if (asking && !isatty(STDIN_FILENO))
-		return misused(in->ctl, "there is no terminal to ask on: say it with options, --entity Ticket at least");
+		return complain(CTL_NO, "there is no terminal to ask on: say it with options, --entity Ticket at least");
 	if (asking)
 		fprintf(voice(in), "A %sconfiguration for calloutd, in %s.\n"
 			"Enter takes the answer in [brackets]; nothing is written before the last one, and Ctrl-C leaves all as it is.\n",

@@ -124,7 +124,7 @@ asked() {
 	grep -qF 'nothing was made' "$T/said"
 	nothing
 	run init </dev/null
-	[ "$status" = 2 ]
+	[ "$status" = 1 ]
 	[[ $output == *'no terminal to ask on'* ]]
 	nothing
 }
@@ -154,7 +154,9 @@ refused() {
 	refused 'certbot-hook' --entity Ticket --certificate /etc/letsencrypt/live/x/fullchain.pem
 	refused 'is no number' --entity Ticket --owner boss
 	refused 'given twice' --entity Ticket --entity Contact
-	refused '--directory DIR instead' --entity Ticket --config "$T/x.conf"
+	refused '--directory DIR instead' --entity Ticket --config "$DIR/calloutd.conf"
+	run "$BUILD/calloutctl" init --config "$DIR/x.conf" --entity Ticket
+	[ "$status" = 2 ] && nothing
 	DIR="$T/with blank" refused 'characters' --entity Ticket
 	DIR=$T/$(printf 'x%.0s' {1..100}) refused 'too long' --entity Ticket
 	DIR=$T/no/such refused 'cannot use' --entity Ticket
