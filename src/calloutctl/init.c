@@ -6,6 +6,8 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <strings.h>
@@ -150,7 +152,16 @@ static int set_public_url(struct init *in, const char *text, struct error *err)
 	return 0;
 }
 
-static int take_file(char dst[static PATH_MAX], const char *text, struct error *err)
+/* Root may read everything, the daemon may not. */
+static bool daemon_reads(const struct stat *st)
+{
+	const struct passwd *pw = getpwnam("calloutd");
+
+	return !pw || (st->st_mode & S_IROTH) || (st->st_gid == pw->pw_gid && (st->st_mode & S_IRGRP)) ||
+	       (st->st_uid == pw->pw_uid && (st->st_mode & S_IRUSR));
+}
+
+static int take_file(const struct init *in, char dst[static PATH_MAX], const char *text, struct error *err)
 {
 	struct stat st;
 
@@ -163,13 +174,17 @@ static int take_file(char dst[static PATH_MAX], const char *text, struct error *
 				 CALLOUTD_SYSCONFDIR "/calloutd");
 	if (stat(text, &st) < 0)
 		return error_set(err, EINVAL, "cannot be read: %s", strerror(errno));
-	return S_ISREG(st.st_mode) ? 0 : error_set(err, EINVAL, "is no file");
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, EINVAL, "is no file");
+	if (in->standard && !daemon_reads(&st))
+		return error_set(err, EINVAL, "cannot be read by the user calloutd: chgrp calloutd and chmod 0640 mend that");
+	return 0;
 }
 
 static int set_certificate(struct init *in, const char *text, struct error *err)
 {
 	*in->certificate = '\0';
-	return !*text ? 0 : take_file(in->certificate, text, err);
+	return !*text ? 0 : take_file(in, in->certificate, text, err);
 }
 
 /* The pair is looked at as the daemon will. */
@@ -180,7 +195,7 @@ static int set_key(struct init *in, const char *text, struct error *err)
 	*in->key = '\0';
 	if (!*in->certificate)
 		return !*text ? 0 : error_set(err, EINVAL, "goes with --certificate");
-	if (take_file(in->key, text, err) < 0)
+	if (take_file(in, in->key, text, err) < 0)
 		return -EINVAL;
 	return tls_new(in->certificate, in->key, &t, err) < 0 ? -EINVAL : 0;
 }
@@ -288,7 +303,7 @@ static const struct question {
 	bool once;                      /* for the whole configuration: not with --add */
 } questions[] = {
 	{ OPT_ENTITY, "--entity",
-	  "What should Autotask call out for: Ticket, Company, Contact, ConfigurationItem, TicketNote?",
+	  "What should Autotask call out for: Ticket, Company, Contact, ConfigurationItem,\nTicketNote?",
 	  "Each kind of record gets a webhook of its own; several are separated by commas.", NULL,
 	  fallback_entities, set_entities, always, false },
 	{ OPT_WEBHOOK, "--webhook", NULL, NULL, NULL, no_fallback, set_webhook, always, false },
@@ -297,12 +312,12 @@ static const struct question {
 	  "Autotask calls out for these only.", NULL,
 	  fallback_events, set_events, always, false },
 	{ OPT_PUBLIC_URL, "--public-url",
-	  "At which address will Autotask reach this machine? It is like https://hooks.example.net.",
-	  "It is what Autotask gets to know of you; it needs a public name and a valid certificate.", "not known yet",
+	  "At which address will Autotask reach this machine? Like https://hooks.example.net",
+	  "It becomes part of the URL there; it needs a public name and a valid certificate.", "not known yet",
 	  no_fallback, set_public_url, always, true },
 	{ OPT_CERTIFICATE, "--certificate",
 	  "Which file has the certificate, if calloutd is to take HTTPS itself?",
-	  "Without one, calloutd listens on 127.0.0.1:9080 for a proxy on this machine (nginx, Caddy) that has it.",
+	  "Without, it listens on 127.0.0.1:9080 for a proxy here (nginx, Caddy) that has one.",
 	  "none: a proxy has it", no_fallback, set_certificate, always, true },
 	{ OPT_KEY, "--key",
 	  "Which file has the certificate's key?",
@@ -315,7 +330,7 @@ static const struct question {
 	  fallback_handler, set_handler, always, false },
 	{ OPT_USERNAME, "--username",
 	  "What is the user name of your API user at Autotask?",
-	  "With one, calloutctl makes the webhook there; without, you enter it by hand, and this can come later.", "none",
+	  "With one, calloutctl makes the webhook there; else you do. It can come later, too.", "none",
 	  no_fallback, set_username, always, true },
 	{ OPT_OWNER, "--owner", NULL, NULL, NULL, no_fallback, set_owner, always, false },
 };
@@ -485,6 +500,22 @@ static int settle_directory(struct init *in, struct error *err)
 	return 0;
 }
 
+/* Before anybody has answered anything. */
+static enum exit_status may_write(const struct init *in)
+{
+	AUTO(free) char *above = need(strdup(in->directory));
+	const char *place = in->directory;
+
+	if (access(place, F_OK) != 0) {
+		above[strrchr(above, '/') == above ? 1 : strrchr(above, '/') - above] = '\0';
+		place = above;
+	}
+	if (access(place, W_OK | X_OK) == 0)
+		return CTL_OK;
+	return complain(CTL_NO, "cannot write into %s: %s%s", place, strerror(errno),
+			in->standard ? " (use sudo, or try it as you are with --directory DIR)" : "");
+}
+
 /* There is one, and it is good; or there is none, as wanted. */
 static enum exit_status look(struct init *in)
 {
@@ -527,9 +558,10 @@ static enum exit_status answer_all(struct init *in)
 	if (asking && !isatty(STDIN_FILENO))
 		return complain(CTL_NO, "there is no terminal to ask on: say it with options, --entity Ticket at least");
 	if (asking)
-		fprintf(voice(in), "A %sconfiguration for calloutd, in %s.\n"
-			"Enter takes the answer in [brackets]; nothing is written before the last one, and Ctrl-C leaves all as it is.\n",
-			in->add ? "webhook more in the " : "first ", in->directory);
+		fprintf(voice(in), "%s for calloutd, in %s.\n"
+			"Enter takes the answer in [brackets]. Nothing is written before the last answer;\n"
+			"Ctrl-C leaves everything as it is.\n",
+			in->add ? "One more webhook" : "A first configuration", in->directory);
 	for (size_t i = 0; status == CTL_OK && i < ARRAY_LEN(questions); i++)
 		status = answer(in, &questions[i], asking);
 	if (asking)
@@ -565,9 +597,14 @@ static enum exit_status run(struct init *in)
 		(void)complain(CTL_OK, "removed what an interrupted run had left in %s", in->directory);
 	status = look(in);
 	if (status == CTL_OK)
+		status = may_write(in);
+	if (status == CTL_OK)
 		status = answer_all(in);
 	if (status != CTL_OK)
 		return status;
+	if (in->standard && geteuid() == 0 && !getgrnam("calloutd"))
+		(void)complain(CTL_OK, "there is no group calloutd yet, so the service could not read what is made: first run "
+			       "systemd-sysusers && systemd-tmpfiles --create calloutd.conf, then change the files' groups, or begin anew");
 	fill(in);
 	r = make(in, &err);
 	if (r < 0)

@@ -98,7 +98,7 @@ static void tell_start(struct report *r)
 	} else if (r->in->standard) {
 		tell_start_service(r);
 	} else {
-		step(r, "Check it, and start calloutd (it stays in the foreground; go on in another terminal):");
+		step(r, "Check it, and start calloutd (it stays in the foreground; go on in another\n   terminal):");
 		command(r, "calloutd%s --check", r->config);
 		command(r, "calloutd%s", r->config);
 	}
@@ -114,7 +114,7 @@ static void sample(struct report *r, const char *via)
 
 static void tell_try(struct report *r)
 {
-	step(r, "Send yourself a signed callout, and look what has become of it:");
+	step(r, "Send yourself a signed callout, and see what has become of it:");
 	sample(r, "");
 	command(r, "%scalloutctl%s events", r->sudo, r->config);
 }
@@ -133,15 +133,16 @@ static void tell_reach(struct report *r)
 	if (r->in->add)
 		return;
 	if (!*url) {
-		step(r, "Once you know the https:// address at which Autotask will reach this machine, write it into %s as public-url.",
-		     r->in->main);
+		step(r, "Once you know the https:// address at which Autotask will reach this machine,\n"
+		     "   write it into %s as public-url, and then:", r->in->main);
+		command(r, "%scalloutctl%s reload", r->sudo, r->config);
 		return;
 	}
 	if (*r->in->certificate)
 		step(r, "Once the name leads here, send one the whole way (a repetition runs nothing):");
 	else
-		step(r, "Have the proxy pass /autotask/ on to %s (README.md, \"Reachable\", has the lines for nginx and Caddy),\n"
-		     "   then send one the whole way (a repetition runs nothing):", r->in->listen);
+		step(r, "Have the proxy pass /autotask/ on to %s (README.md, \"Reachable\", has\n"
+		     "   the lines for nginx and Caddy), then send one the whole way (a repetition runs\n   nothing):", r->in->listen);
 	sample(r, url);
 }
 
@@ -152,8 +153,8 @@ static void tell_apply(struct report *r)
 	const char *group = r->in->standard ? " -g calloutd-guard -m 0640" : " -m 0600";
 
 	step(r, "Have calloutctl make the webhook%s at Autotask:%s", r->in->count == 1 ? "" : "s",
-	     r->in->add ? "" : " paste the API user's secret, then the integration code, each\n"
-	     "   followed by Enter and Ctrl-D; see what would be done; do it.");
+	     r->in->add ? "" : " paste the API user's secret,\n   then the integration code, "
+	     "each followed by Enter and Ctrl-D; see what would be\n   done; do it.");
 	for (size_t i = 0; !r->in->add && i < 2; i++)
 		command(r, "%sinstall%s /dev/stdin %s/api/%s", r->sudo, group, directory, i ? "code" : "secret");
 	command(r, "%scalloutctl%s webhook plan", r->sudo, r->config);
@@ -170,11 +171,10 @@ static void tell_by_hand(struct report *r)
 	for (size_t i = 0; i < r->in->count; i++) {
 		const struct init_webhook *w = &r->in->webhooks[i];
 
-		step(r, "Make a webhook for %s at Autotask, with these:%s\n"
+		step(r, "Make a webhook for %s at Autotask.%s\n"
 		     "       WebhookUrl       %s%s\n       DeactivationUrl  %s%s\n       events           %s%s%s\n"
 		     "       fields           %s\n       SecretKey        what this prints:", w->kind->entity,
-		     i ? "" : " (Or fill in the section autotask of the\n"
-			      "   configuration, and `calloutctl webhook apply` does it.)",
+		     i ? "" : " (Or fill in the configuration's\n   section autotask, and `calloutctl webhook apply` does it.)",
 		     *url ? url : "https://ADDRESS", w->path, *url ? url : "https://ADDRESS", w->off, r->in->create ? "create " : "",
 		     r->in->update ? "update " : "", r->in->delete ? "delete" : "", w->kind->fields);
 		command(r, "%scat %s", r->sudo, w->secret_file);
@@ -183,7 +183,7 @@ static void tell_by_hand(struct report *r)
 
 static void tell_own(struct report *r)
 {
-	step(r, "Make %s your own: it is run for each callout (calloutd-handler(7)).", r->in->program);
+	step(r, "Make %s your own: it is run for each\n   callout (calloutd-handler(7)).", r->in->program);
 }
 
 /* ---- what was made ---- */

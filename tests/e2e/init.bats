@@ -212,10 +212,13 @@ refused() {
 }
 
 @test "cut off before any of its renamings: nothing, or all; the next run removes what lies about" {
+	umask 000
 	for ((n = 1; n < 40; n++)); do
 		run "$BUILD/tools/cutshort" "$n" "$BUILD/calloutctl" init --directory "$DIR" --entity Ticket,Contact
 		[ "$status" = 137 ] || break
 		[ ! -e "$DIR/calloutd.conf" ]
+		# At no moment may others look into secrets or configuration.
+		[ -z "$(find "$DIR" -type f ! -path '*/handlers/*' -perm /077)" ]
 		((n % 2)) || continue
 		# The next run begins anew.
 		init --entity Company >"$T/said" 2>&1
@@ -228,6 +231,28 @@ refused() {
 	[ "$n" -ge 4 ]
 	check
 	[ -z "$(find "$DIR" -name '*unfinished*')" ]
+}
+
+@test "whoever may not write there hears so before any question" {
+	needs_root 'to be another user'
+	mkdir -m 0755 "$DIR"
+	chmod 0755 "$T"
+	run setpriv --reuid 65534 --regid 65534 --clear-groups "$BUILD/calloutctl" init --directory "$DIR" --entity Ticket
+	[ "$status" = 1 ]
+	[[ $output == *"cannot write into $DIR: Permission denied"* ]]
+	[ -z "$(ls -A "$DIR")" ]
+}
+
+@test "two at once: one makes it, the other is told" {
+	mkdir "$DIR"
+	exec 5<"$DIR"
+	flock 5
+	run usual
+	[ "$status" = 1 ]
+	[[ $output == *'another `calloutctl init` is at work'* ]]
+	exec 5<&-
+	usual >"$T/said"
+	check
 }
 
 @test "a failure in the middle removes what was made" {
