@@ -1,6 +1,6 @@
 /*
- * init.h - `calloutctl init`: what is to be made, asked or taken from options (init.c), as text (init_text.c),
- * on disk (init_files.c), and what comes after it (init_next.c).
+ * init.h - `calloutctl init`: what is to be made, asked or taken from options (init_ask.c, init_take.c), as text
+ * (init_text.c), on disk (init_files.c), and what comes after it (init_next.c).
  */
 #ifndef CALLOUTD_CALLOUTCTL_INIT_H
 #define CALLOUTD_CALLOUTCTL_INIT_H
@@ -48,6 +48,29 @@ struct init {
 	char username[320];             /* "": Autotask's API is not used */
 	unsigned owner;                 /* 0: not said */
 };
+
+/* ---- init_ask.c ---- */
+
+/* Every answer, from options, or from the terminal when no option says any; complains, and nothing is made then. */
+enum exit_status init_ask(struct init *in);
+
+/* ---- init_take.c ---- */
+
+/*
+ * One answer each; "" is the default's way to say nothing, where that is possible. In this order, since later ones look at
+ * earlier ones. 0, -EINVAL, or -EEXIST when something of the name is there already; the sentence goes on
+ * from the option's name.
+ */
+int init_set_entities(struct init *in, const char *text, struct error *err);
+int init_set_webhook(struct init *in, const char *text, struct error *err);
+int init_set_events(struct init *in, const char *text, struct error *err);
+int init_set_public_url(struct init *in, const char *text, struct error *err);
+int init_set_certificate(struct init *in, const char *text, struct error *err);
+int init_set_key(struct init *in, const char *text, struct error *err);
+int init_set_listen(struct init *in, const char *text, struct error *err);
+int init_set_handler(struct init *in, const char *text, struct error *err);
+int init_set_username(struct init *in, const char *text, struct error *err);
+int init_set_owner(struct init *in, const char *text, struct error *err);
 
 /* ---- init_text.c ---- */
 

@@ -91,7 +91,7 @@ handled() { dctl events --json | jq -se --argjson id "$1" 'any(.[]; .id == $id a
 
 # asked ANSWERS: init on a terminal of its own, where these are typed.
 asked() {
-	printf "$1" | timeout 60 script -qec "$BUILD/calloutctl init --directory $DIR" /dev/null 2>&1 | tr -d '\r' >"$T/said"
+	printf '%b' "$1" | timeout 60 script -qec "$BUILD/calloutctl init --directory $DIR" /dev/null 2>&1 | tr -d '\r' >"$T/said"
 }
 
 @test "on a terminal: Enter takes each default; what cannot be is asked again at once" {
@@ -118,7 +118,16 @@ asked() {
 	asked '\n\n\004'
 	grep -qF 'no answer: nothing was made' "$T/said"
 	nothing
-	asked '\n\n\003'
+	# Ctrl-C while the second question waits.
+	mkfifo "$T/keys"
+	timeout 60 script -qec "$BUILD/calloutctl init --directory $DIR" /dev/null <"$T/keys" >"$T/said" 2>&1 3>&- &
+	exec 6>"$T/keys"
+	echo >&6
+	poll 30 grep -q 'On which events' "$T/said"
+	printf '\003' >&6
+	wait $! || true
+	exec 6>&-
+	never grep -q 'Made' "$T/said"
 	nothing
 	asked 'a\nb\nc\nd\ne\nTicket\n'
 	grep -qF 'nothing was made' "$T/said"
@@ -134,7 +143,10 @@ refused() {
 	local words=$1
 	shift
 	run init "$@"
-	[ "$status" = 2 ] && [[ $output == *"$words"* ]] && nothing || { echo "$* says: $output"; return 1; }
+	if [ "$status" != 2 ] || [[ $output != *"$words"* ]] || [ -e "$DIR" ]; then
+		echo "$* says: $output"
+		return 1
+	fi
 }
 
 @test "options that cannot be: the reason, and nothing is made" {
@@ -160,6 +172,12 @@ refused() {
 	DIR="$T/with blank" refused 'characters' --entity Ticket
 	DIR=$T/$(printf 'x%.0s' {1..100}) refused 'too long' --entity Ticket
 	DIR=$T/no/such refused 'cannot use' --entity Ticket
+}
+
+@test "without a configuration calloutctl says what makes one" {
+	RUNTIME_DIRECTORY=$T/run run "$BUILD/calloutctl" --config "$T/none.conf" status
+	[ "$status" = 3 ]
+	[[ $output == *"there is no $T/none.conf. "*'calloutctl init'* ]]
 }
 
 @test "what exists is never overwritten: configuration, secret, handler" {
