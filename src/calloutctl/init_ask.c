@@ -174,7 +174,7 @@ static enum exit_status ask(struct init *in, const struct question *q, const cha
 static enum exit_status answer(struct init *in, const struct question *q, bool asking)
 {
 	AUTO(buf) struct buf fallback = BUF_INIT(TEXT_MAX);
-	const char *given = in->ctl->option[q->option];
+	const char *given = in->ctl->option[q->option], *text;
 	struct error err = { "" };
 	int r;
 
@@ -186,10 +186,11 @@ static enum exit_status answer(struct init *in, const struct question *q, bool a
 	q->fallback(in, &fallback);
 	if (asking && q->ask && q->asked(in))
 		return ask(in, q, fallback.data);
-	r = q->set(in, given ? given : fallback.data, &err);
+	text = given ? given : fallback.data;
+	r = q->set(in, text, &err);
 	if (r == 0)
 		return CTL_OK;
-	return complain(r == -EEXIST ? CTL_NO : CTL_USAGE, "%s%s%s%s %s", q->name, given ? " '" : "", given ? given : "", given ? "'" : "", err.text);
+	return complain(r == -EEXIST ? CTL_NO : CTL_USAGE, *text ? "%s '%s' %s" : "%s%s %s", q->name, text, err.text);
 }
 
 enum exit_status init_ask(struct init *in)

@@ -306,9 +306,38 @@ send_on() {
 	[ "$(inside id -un "$(inside id -u calloutd)")" = calloutd ]
 }
 
+@test "init with a certificate: the daemon must be able to read it; as printed it listens on port 443" {
+	install_package "$(first_build)"
+	mkdir "$ROOTFS/etc/calloutd/tls"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hooks.example.net \
+		-addext subjectAltName=DNS:hooks.example.net -keyout "$ROOTFS/etc/calloutd/tls/privkey.pem" \
+		-out "$ROOTFS/etc/calloutd/tls/fullchain.pem" 2>/dev/null
+	inside chmod 0600 /etc/calloutd/tls/privkey.pem
+	run follow /root <<<'calloutctl init --certificate /etc/calloutd/tls/fullchain.pem'
+	[ "$status" = 2 ]
+	[[ $output == *"privkey.pem' cannot be read by the user calloutd: chgrp calloutd and chmod 0640"* ]]
+	inside sh -c 'cd /etc/calloutd/tls && chgrp calloutd privkey.pem && chmod 0640 privkey.pem'
+	follow /root <<<'calloutctl init --certificate /etc/calloutd/tls/fullchain.pem --public-url https://hooks.example.net --json' >"$M/made"
+	printed 'start calloutd' | follow /root
+	printed 'Send yourself' | follow /root | grep -q '^200: stored as event 1'
+	[ -n "$(inside ss -Hltn 'sport = :443')" ]
+	[ -z "$(inside ss -Hltn 'sport = :9080')" ]
+	# The name leads here, and this machine believes the certificate, as it would a real one.
+	cp "$ROOTFS/etc/hosts" "$M/hosts"
+	cp "$ROOTFS/etc/ssl/certs/ca-certificates.crt" "$M/authorities"
+	echo '127.0.0.1 hooks.example.net' >>"$ROOTFS/etc/hosts"
+	cat "$ROOTFS/etc/calloutd/tls/fullchain.pem" >>"$ROOTFS/etc/ssl/certs/ca-certificates.crt"
+	printed 'the whole way' | follow /root | grep -q '^200: repeats event 1'
+	cat "$M/hosts" >"$ROOTFS/etc/hosts"
+	cat "$M/authorities" >"$ROOTFS/etc/ssl/certs/ca-certificates.crt"
+	inside apt-get purge -y calloutd </dev/null
+	quiet
+	[ -z "$(left | grep -vE '^\./etc/(hosts|ssl/certs/ca-certificates.crt)$')" ]
+}
+
 @test "installed, never configured, purged: no file is left either" {
 	install_package "$(first_build)"
 	quiet
 	inside dpkg --purge calloutd
-	[ -z "$(left)" ]
+	[ -z "$(left | grep -vE '^\./etc/(hosts|ssl/certs/ca-certificates.crt)$')" ]
 }

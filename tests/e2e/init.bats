@@ -178,6 +178,9 @@ refused() {
 	RUNTIME_DIRECTORY=$T/run run "$BUILD/calloutctl" --config "$T/none.conf" status
 	[ "$status" = 3 ]
 	[[ $output == *"there is no $T/none.conf. "*'calloutctl init'* ]]
+	run "$BUILD/calloutd" --config "$T/none.conf" --check
+	[ "$status" = 78 ]
+	[[ $output == *'`calloutctl init` makes a first configuration'* ]]
 }
 
 @test "what exists is never overwritten: configuration, secret, handler" {
@@ -333,6 +336,9 @@ refused() {
 	run usual --certificate "$T/cert.pem" --key "$T/other.pem"
 	[ "$status" = 2 ]
 	nothing
+	# The key's default is said, too.
+	rm "$T/privkey.pem"
+	refused "--key '$T/privkey.pem' cannot be read" --certificate "$T/cert.pem"
 }
 
 @test "the closed loop: init, apply, a change at Autotask, handled" {
