@@ -48,9 +48,10 @@ enum event_kind {
 	EVENT_ORDINARY,
 	EVENT_QUARANTINED,      /* signed, but not understood; no deliveries */
 	EVENT_DEACTIVATED,      /* a deactivation notice */
+	EVENT_RESTORED,         /* nothing received: from here on the store is a copy put back; time: the copy's */
 	EVENT_KIND_COUNT_
 };
-const char *event_kind_name(enum event_kind k);         /* "event", "quarantined", "deactivated" */
+const char *event_kind_name(enum event_kind k);         /* "event", "quarantined", "deactivated", "restored" */
 
 enum event_source {
 	SOURCE_LIVE,

@@ -44,6 +44,7 @@ enum option_id {
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR, OPT_RECORD,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
+	OPT_FORCE, OPT_HOLD,
 	OPT_COUNT_
 };
 
@@ -109,6 +110,9 @@ struct request {
 	size_t len;
 	long timeout_ms;                /* 0: none */
 	FILE *stream;                   /* a 200's body goes here as it comes; NULL: into the answer */
+	/* Every now and then: so much of the body has come. total 0: not known (yet). NULL: nobody looks. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
 };
 
 struct answer {
@@ -317,5 +321,7 @@ enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
 enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
+enum exit_status cmd_backup(struct ctl *ctl);
+enum exit_status cmd_restore(struct ctl *ctl);
 
 #endif

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "copy.h"
 #include "private.h"
-
+#include "store/backup.h"
 
 /*
  * Checkpoints are ours alone: the fsync of an automatic one can fail unseen, as can that of
@@ -31,46 +31,6 @@ static int make_paths(struct store *s, const char *directory)
 		s->reserve_path = NULL;
 		return -ENOMEM;
 	}
-	return 0;
-}
-
-/* ---- one writer per directory ---- */
-
-static int held_by_another(int fd, const char *directory, struct error *err)
-{
-	char text[24] = "";
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-
-	if (n > 0)
-		text[strspn(text, "0123456789")] = '\0';
-	return error_set(err, EBUSY,
-			 "another calloutd (process %s) uses %.200s: stop it, or give this one a "
-			 "state-directory of its own", *text ? text : "unknown", directory);
-}
-
-/* flock() belongs to the open file: it ends with us, however we end. */
-static int lock(struct store *s, const char *directory, struct error *err)
-{
-	AUTO(free) char *path = NULL;
-	char text[24];
-	int n;
-
-	if (asprintf(&path, "%s/lock", directory) < 0) {
-		path = NULL;
-		return error_no_memory(err);
-	}
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s->lock_fd < 0)
-		return store_sentence(-errno, directory, NULL, err);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return held_by_another(s->lock_fd, directory, err);
-		return store_sentence(-errno, path, NULL, err);
-	}
-	/* Only for the sentence above: a full disk must not keep us from starting. */
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(s->lock_fd, 0) == 0)
-		(void)!pwrite(s->lock_fd, text, (size_t)n, 0);
 	return 0;
 }
 
@@ -167,6 +127,16 @@ static int recover(struct store *s, struct error *err)
 	return r < 0 ? store_sentence(r, s->path, sqlite3_errmsg(s->db), err) : 0;
 }
 
+/* What one that was killed has left, and a restored copy that waits to be the store. */
+static int take_over(const char *directory, struct error *err)
+{
+	int r;
+
+	store_sweep(directory);
+	r = restore_finish(directory, NULL);
+	return r < 0 ? store_sentence(r, directory, NULL, err) : 0;
+}
+
 static int open_steps(struct store *s, const struct store_options *o, struct error *err)
 {
 	int r = directory_make(o->directory, 0700, err);
@@ -174,7 +144,9 @@ static int open_steps(struct store *s, const struct store_options *o, struct err
 	if (r == -EROFS || r == -ENOSPC || r == -EACCES)
 		return store_sentence(r, o->directory, NULL, err);
 	if (r == 0)
-		r = lock(s, o->directory, err);
+		r = store_lock(o->directory, &s->lock_fd, err);
+	if (r == 0)
+		r = take_over(o->directory, err);
 	if (r == 0)
 		r = make_file(s->path, err);
 	if (r == 0)

@@ -17,10 +17,9 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "copy.h"
 #include "sql.h"
 #include "store/store.h"
-
-AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 
 /* Texts that two versions share are written once. */
 #define REGISTRATION \
@@ -208,48 +207,6 @@ int schema_check(sqlite3 *db, const char *path, int64_t *ret_version, struct err
 	return 0;
 }
 
-static int sync_file(const char *path)
-{
-	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_directory_of(const char *path)
-{
-	char directory[PATH_MAX];
-	char *slash;
-
-	(void)snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		return sync_file(".");
-	slash[slash == directory] = '\0';
-	return sync_file(directory);
-}
-
-static int copy_pages(sqlite3 *from, const char *to)
-{
-	AUTO(sqlite3) sqlite3 *db = NULL;
-	sqlite3_backup *b;
-	int rc, r;
-
-	rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-			     NULL);
-	if (rc != SQLITE_OK)
-		return sql_errno(db, rc);
-	(void)sqlite3_extended_result_codes(db, 1);
-	b = sqlite3_backup_init(db, "main", from, "main");
-	if (!b)
-		return sql_errno(db, sqlite3_extended_errcode(db));
-	rc = sqlite3_backup_step(b, -1);
-	r = rc == SQLITE_DONE ? 0 : sql_errno(db, rc);
-	(void)sqlite3_backup_finish(b);
-	return r;
-}
-
 /* Written aside, on disk, and only then under the name that means "whole". */
 static int copy_before(sqlite3 *db, const char *path, int64_t version, struct error *err)
 {
@@ -260,13 +217,13 @@ static int copy_before(sqlite3 *db, const char *path, int64_t version, struct er
 	(void)snprintf(aside, sizeof(aside), "%.3000s.v%" PRId64 ".new", path, version);
 	if (unlink(aside) < 0 && errno != ENOENT)
 		return store_sentence(-errno, aside, NULL, err);
-	r = copy_pages(db, aside);
+	r = copy_pages(db, aside, 0, NULL);
 	if (r == 0)
-		r = sync_file(aside);
+		r = copy_sync(aside);
 	if (r == 0 && rename(aside, copy) < 0)
 		r = -errno;
 	if (r == 0)
-		r = sync_directory_of(copy);
+		r = copy_sync_directory_of(copy);
 	if (r == 0)
 		return 0;
 	(void)unlink(aside);
