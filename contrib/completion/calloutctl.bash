@@ -68,7 +68,7 @@ _calloutctl() {
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;
 	alert) words+=' --test' ;;
 	backup) words+=' --force --offline --state-directory' ;;
-	restore) words+=' --dry-run --force --hold --state-directory' ;;
+	restore) words+=' --dry-run --force --hold --moved --state-directory' ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
 	verify) words+=' --webhook --secret-file --header --request' ;;

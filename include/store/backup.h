@@ -30,6 +30,7 @@ struct backup_facts {
 	int version;                    /* of the tables */
 	int64_t made_ms;                /* 0: not known */
 	char by[32];                    /* calloutd's version; "": not known */
+	bool stopped;                   /* nobody was writing then */
 	uint64_t bytes, events;
 	uint64_t waiting, failed;       /* deliveries */
 	int64_t newest_event, newest_ms;        /* 0: there is none */
@@ -40,6 +41,7 @@ struct backup_options {
 	const char *to;                 /* an empty file or none; what is there besides (-journal) goes */
 	uint64_t leave;                 /* bytes: with less room left where `to` is, give up (-ENOSPC) */
 	bool sync;                      /* on disk before it returns */
+	bool stopped;                   /* the caller has the writer's lock; noted in the copy */
 	struct backup_watch watch;
 };
 
@@ -60,19 +62,21 @@ struct restore_options {
 	const char *from;
 	bool force;                     /* also over a store that has events which the copy lacks */
 	bool hold;                      /* hold every handler */
+	bool moved;                     /* nothing was received after it was made: numbers go on, and no event tells of it */
 	int64_t now_ms;
 	struct backup_watch watch;
 };
 
 struct restored {
 	char aside[PATH_MAX];           /* where the store before is now (and -wal); "": there was none */
-	int64_t event;                  /* the number of the event that tells of it; the next ones follow */
+	int64_t event;                  /* the number of the event that tells of it; the next ones follow; 0: none (moved) */
 };
 
 /*
  * Put a copy in the store's place, under the writer's lock (-EBUSY with the holder's pid). The store before is moved
  * aside. Whoever is killed, at whatever moment: the store is the old one or the new one, whole; the next
- * opening finishes what was begun. -EEXIST: without force, over events that the copy lacks.
+ * opening finishes what was begun. -EEXIST: without force, over events that the copy lacks. -EINVAL: moved, but
+ * the copy was made of a store in use.
  *
  * Numbers of events are not given twice: the copy gets an event of the kind "restored" whose number lies above
  * all that were given after the copy was made, as far as the store before tells; else far above.

@@ -24,8 +24,8 @@ void facts_print(const struct backup_facts *f)
 {
 	char when[WHEN_LEN];
 
-	printf("  made            %s%s%s\n", f->made_ms ? when_text(f->made_ms, when) : "at an unknown time", *f->by ? " by calloutd " : "",
-	       f->by);
+	printf("  made            %s%s%s%s\n", f->made_ms ? when_text(f->made_ms, when) : "at an unknown time", *f->by ? " by calloutd " : "",
+	       f->by, f->stopped ? ", while the daemon was stopped" : "");
 	printf("  tables          version %d\n  size            %" PRIu64 " MiB\n", f->version, (f->bytes + (1 << 20) - 1) >> 20);
 	printf("  events          %" PRIu64, f->events);
 	if (f->newest_event)
@@ -39,6 +39,7 @@ void facts_write(struct writer *w, const struct backup_facts *f)
 
 	writer_text(w, "made", f->made_ms ? clock_text(f->made_ms, text) : NULL);
 	writer_text(w, "by", *f->by ? f->by : NULL);
+	writer_bool(w, "stopped", f->stopped);
 	writer_int(w, "version", f->version);
 	writer_uint(w, "bytes", f->bytes);
 	writer_uint(w, "events", f->events);
@@ -234,7 +235,7 @@ static enum exit_status copy_offline(struct ctl *ctl, const char *to)
 {
 	char directory[PATH_MAX];
 	struct progress progress = { .on = isatty(STDERR_FILENO) };
-	const struct backup_options o = { .directory = ctl_state_directory(ctl, directory, sizeof(directory)), .to = to, .sync = true,
+	const struct backup_options o = { .directory = ctl_state_directory(ctl, directory, sizeof(directory)), .to = to, .sync = true, .stopped = true,
 					  .watch = { copying_shown, &progress } };
 	AUTO(fd) int lock = -1;
 	struct backup_facts facts;

@@ -52,6 +52,7 @@ static const struct {
 	[OPT_DELETE] = { "delete", "", "remove rows there once they are stored here" },
 	[OPT_FORCE] = { "force", "", "over what is there" },
 	[OPT_HOLD] = { "hold", "", "hold every handler, to look first" },
+	[OPT_MOVED] = { "moved", "", "the old calloutd was stopped for good before the copy" },
 	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 };
 
@@ -92,7 +93,7 @@ static const struct command commands[] = {
 	  "A whole copy, checked. It holds customers' data, but not the configuration, no\nsecrets, and not the files of handlers. "
 	  "'-' is standard output. --offline is for\na calloutd that is stopped, and needs the right to read its files.\n" },
 	{ "restore", "FILE", "put a copy in the store's place; calloutd is stopped", 1, 1,
-	  OPTION(OPT_DRY_RUN) | OPTION(OPT_FORCE) | OPTION(OPT_HOLD) | OPTION(OPT_STATE_DIRECTORY), cmd_restore,
+	  OPTION(OPT_DRY_RUN) | OPTION(OPT_FORCE) | OPTION(OPT_HOLD) | OPTION(OPT_MOVED) | OPTION(OPT_STATE_DIRECTORY), cmd_restore,
 	  "The store that is there is moved aside, not removed. --force is needed when it\nhas events that the copy lacks.\n" },
 	{ "sign", "FILE|-", "print the signature header of a body", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE),
 	  cmd_sign, "Reads the webhook's first secret, so it needs the right to.\n" },

@@ -21,6 +21,11 @@ static void print_next(const struct ctl *ctl, const struct backup_facts *f)
 	puts("  - Start calloutd: sudo systemctl start calloutd.socket calloutd.service");
 	if (ctl->option[OPT_HOLD])
 		puts("  - All handlers are held: look with `calloutctl events --state waiting`, then `calloutctl release HANDLER`.");
+	if (ctl->option[OPT_MOVED]) {
+		puts("  - Let callouts come here, and never start the old calloutd again: it would give the same numbers to other events.\n"
+		     "  - What was given up meanwhile `calloutctl guard` or `calloutctl recover` fetches.");
+		return;
+	}
 	puts("  - What was handled after the copy was made is handled again, with the same CALLOUT_EVENT; what came after it,\n"
 	     "    and is fetched again, has other numbers.");
 	printf("  - Fetch what came after it: `calloutctl guard` does, or\n"
@@ -95,7 +100,8 @@ enum exit_status cmd_restore(struct ctl *ctl)
 	char directory[PATH_MAX];
 	struct progress progress = { .on = isatty(STDERR_FILENO) };
 	const struct restore_options o = { .directory = ctl_state_directory(ctl, directory, sizeof(directory)), .from = ctl->args[0],
-					   .force = ctl->option[OPT_FORCE], .hold = ctl->option[OPT_HOLD], .now_ms = clock_now_ms(),
+					   .force = ctl->option[OPT_FORCE], .hold = ctl->option[OPT_HOLD], .moved = ctl->option[OPT_MOVED],
+					   .now_ms = clock_now_ms(),
 					   .watch = { copying_shown, &progress } };
 	struct restored done = { .aside = "" };
 	struct error err = { "" };

@@ -34,12 +34,15 @@ static int ask_text(sqlite3 *db, const char *text, char *dst, size_t cap)
 /* Only a copy made by us says when. */
 static int read_label(sqlite3 *db, struct backup_facts *f)
 {
-	int64_t labelled = 0;
+	int64_t labelled = 0, stopped = 0;
 	int r = sql_int(db, "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'backup'", &labelled);
 
 	if (r < 0 || !labelled)
 		return r;
 	r = sql_int(db, "SELECT made_ms FROM backup", &f->made_ms);
+	if (r == 0)
+		r = sql_int(db, "SELECT stopped FROM backup", &stopped);
+	f->stopped = stopped;
 	return r < 0 ? r : ask_text(db, "SELECT by FROM backup", f->by, sizeof(f->by));
 }
 
@@ -119,13 +122,13 @@ static int begin_view(struct reader *view, const struct backup_options *o, uint6
 	return 0;
 }
 
-static int label(sqlite3 *db)
+static int label(sqlite3 *db, bool stopped)
 {
 	char text[256];
 
 	(void)snprintf(text, sizeof(text), "BEGIN; DROP TABLE IF EXISTS backup;"
-		       "CREATE TABLE backup(made_ms INTEGER NOT NULL, by TEXT NOT NULL);"
-		       "INSERT INTO backup VALUES(%" PRId64 ", '" CALLOUTD_VERSION "'); COMMIT;", clock_now_ms());
+		       "CREATE TABLE backup(made_ms INTEGER NOT NULL, by TEXT NOT NULL, stopped INTEGER NOT NULL);"
+		       "INSERT INTO backup VALUES(%" PRId64 ", '" CALLOUTD_VERSION "', %d); COMMIT;", clock_now_ms(), stopped);
 	return sql_exec(db, text);
 }
 
@@ -137,7 +140,7 @@ static int finish(const struct backup_options *o, struct backup_facts *ret, stru
 	int r = copy_open(o->to, &db);
 
 	if (r == 0)
-		r = label(db);
+		r = label(db, o->stopped);
 	if (r == 0)
 		r = read_facts(db, ret);
 	if (r < 0)

@@ -180,7 +180,7 @@ static int change(const char *path, const struct restore_options *o, const struc
 
 	if (r == 0)
 		r = sql_exec(db, "BEGIN; DROP TABLE IF EXISTS backup;");
-	if (r == 0)
+	if (r == 0 && event)
 		r = tell(db, o, f, event);
 	if (r == 0 && o->hold)
 		r = sql_exec(db, "UPDATE handler SET held = 1, held_until_ms = 0");
@@ -235,11 +235,14 @@ static int restore_locked(const struct restore_options *o, struct restored *ret,
 	r = backup_look(o->from, true, &f, err);
 	if (r < 0)
 		return r;
+	if (o->moved && !f.stopped)
+		return error_set(err, EINVAL, "%.200s was made while calloutd ran, which may have received more: stop it, and make one with "
+				 "`calloutctl backup --offline`", o->from);
 	name_of(o->directory, STORE_FILE, "", store);
 	look_at_before(store, &f, &before);
 	if (before.more && !o->force)
 		return lacks(store, &before, &f, err);
-	ret->event = next_number(&before, &f);
+	ret->event = o->moved ? 0 : next_number(&before, &f);
 	r = make(o, &f, ret->event);
 	if (r == 0)
 		r = restore_finish(o->directory, ret->aside);
