@@ -1,6 +1,7 @@
 /* open.c - opening and closing the one writer: lock, checks, tables, recovery. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,8 @@ static const char settings[] =
 	"PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON;"
 	"PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 33554432;"
 	"PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+
+#define LARGE_WAL (256 * 1024 * 1024)   /* bytes that take a slow disk some time */
 
 static int make_paths(struct store *s, const char *directory)
 {
@@ -85,7 +88,7 @@ static int connect_file(struct store *s, const char *vfs, struct error *err)
 	return 0;
 }
 
-static int prepare_tables(struct store *s, struct error *err)
+static int prepare_tables(struct store *s, const struct store_options *o, struct error *err)
 {
 	int64_t version = 0, page_bytes = 0;
 	int r = schema_check(s->db, s->path, &version, err);
@@ -97,7 +100,7 @@ static int prepare_tables(struct store *s, struct error *err)
 		r = enter_wal(s);
 	if (r < 0)
 		return store_sentence(r, s->path, sqlite3_errmsg(s->db), err);
-	r = schema_bring(s->db, s->path, version, err);
+	r = schema_bring(s->db, s->path, version, o, err);
 	if (r < 0)
 		return r;
 	r = sql_int(s->db, "PRAGMA page_size", &page_bytes);
@@ -109,15 +112,28 @@ static int prepare_tables(struct store *s, struct error *err)
 	return r < 0 ? store_sentence(r, s->path, sqlite3_errmsg(s->db), err) : 0;
 }
 
+static void tell_large_wal(const struct store *s, const struct store_options *o)
+{
+	char wal[PATH_MAX], what[80];
+	struct stat st;
+
+	(void)snprintf(wal, sizeof(wal), "%.4000s-wal", s->path);
+	if (!o->lengthy || stat(wal, &st) < 0 || st.st_size < LARGE_WAL)
+		return;
+	(void)snprintf(what, sizeof(what), "bringing %lld MiB of the WAL into the store", (long long)(st.st_size >> 20));
+	o->lengthy(o->arg, what);
+}
+
 /*
  * A commit that failed may be in the WAL all the same: what is there now is what counts,
  * and it goes into the database before anybody is answered. Room for that is what the
  * reserve is for.
  */
-static int recover(struct store *s, struct error *err)
+static int recover(struct store *s, const struct store_options *o, struct error *err)
 {
 	int r;
 
+	tell_large_wal(s, o);
 	(void)sqlite3_wal_hook(s->db, on_wal, s);
 	r = store_checkpoint(s, true);
 	if (r == -ENOSPC) {
@@ -152,8 +168,8 @@ static int open_steps(struct store *s, const struct store_options *o, struct err
 	if (r == 0)
 		r = connect_file(s, o->vfs, err);
 	if (r == 0)
-		r = prepare_tables(s, err);
-	return r == 0 ? recover(s, err) : r;
+		r = prepare_tables(s, o, err);
+	return r == 0 ? recover(s, o, err) : r;
 }
 
 int store_open(const struct store_options *o, struct store **ret_store, struct error *err)

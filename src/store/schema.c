@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 #include "copy.h"
 #include "sql.h"
 #include "store/store.h"
@@ -173,10 +174,16 @@ int store_sentence(int code, const char *path, const char *detail, struct error 
 
 static int newer(const char *path, int64_t version, struct error *err)
 {
+	char copy[PATH_MAX], back[256] = "restore a backup from before";
+
+	/* What the newer one has put aside before it changed our tables. */
+	(void)snprintf(copy, sizeof(copy), "%.3000s.v%d", path, STORE_SCHEMA);
+	if (access(copy, F_OK) == 0)
+		(void)snprintf(back, sizeof(back), "go back to the copy made before the upgrade: calloutctl restore %.180s", copy);
 	return error_set(err, EOPNOTSUPP,
-			 "%.200s was written by a newer calloutd (version %" PRId64 " of the tables; "
-			 "this one knows up to %d): install that calloutd again, or restore a backup "
-			 "from before; nothing was changed", path, version, STORE_SCHEMA);
+			 "%.180s was written by a newer calloutd (version %" PRId64 " of the tables; "
+			 "this one knows up to %d): install that calloutd again, or %s; nothing was changed", path, version,
+			 STORE_SCHEMA, back);
 }
 
 static int alien(const char *path, struct error *err)
@@ -207,6 +214,20 @@ int schema_check(sqlite3 *db, const char *path, int64_t *ret_version, struct err
 	return 0;
 }
 
+/* Looked at ahead, since it is tried again every few seconds: a copy each time would wear the disk out. */
+static int room_for_copy(sqlite3 *db, const char *path)
+{
+	int64_t pages = 0, page_bytes = 0;
+	uint64_t room = 0, all = 0;
+	int r = sql_int(db, "PRAGMA page_count", &pages);
+
+	if (r == 0)
+		r = sql_int(db, "PRAGMA page_size", &page_bytes);
+	if (r == 0)
+		r = file_space(path, &room, &all);
+	return r == 0 && room < (uint64_t)(pages * page_bytes) ? -ENOSPC : r;
+}
+
 /* Written aside, on disk, and only then under the name that means "whole". */
 static int copy_before(sqlite3 *db, const char *path, int64_t version, struct error *err)
 {
@@ -217,7 +238,9 @@ static int copy_before(sqlite3 *db, const char *path, int64_t version, struct er
 	(void)snprintf(aside, sizeof(aside), "%.3000s.v%" PRId64 ".new", path, version);
 	if (unlink(aside) < 0 && errno != ENOENT)
 		return store_sentence(-errno, aside, NULL, err);
-	r = copy_pages(db, aside, 0, NULL);
+	r = room_for_copy(db, path);
+	if (r == 0)
+		r = copy_pages(db, aside, 0, NULL);
 	if (r == 0)
 		r = copy_sync(aside);
 	if (r == 0 && rename(aside, copy) < 0)
@@ -253,13 +276,23 @@ static int bring_steps(sqlite3 *db, int64_t version)
 	return r;
 }
 
-int schema_bring(sqlite3 *db, const char *path, int64_t version, struct error *err)
+static void tell_lengthy(const struct store_options *o, int64_t version)
+{
+	char what[120];
+
+	(void)snprintf(what, sizeof(what), "bringing the store's tables from version %" PRId64 " to %d, after a copy", version, STORE_SCHEMA);
+	if (o->lengthy)
+		o->lengthy(o->arg, what);
+}
+
+int schema_bring(sqlite3 *db, const char *path, int64_t version, const struct store_options *o, struct error *err)
 {
 	int r;
 
 	if (version == STORE_SCHEMA)
 		return 0;
 	if (version > 0) {
+		tell_lengthy(o, version);
 		r = copy_before(db, path, version, err);
 		if (r < 0)
 			return r;
