@@ -169,28 +169,33 @@ static enum exit_status target_finish(struct target *t)
 
 /* ---- from the daemon ---- */
 
+struct fetching {
+	struct progress progress;
+	int64_t since_ms;
+};
+
 static void on_progress(void *arg, uint64_t done, uint64_t total)
 {
-	struct progress *p = arg;
+	struct fetching *f = arg;
+	struct progress *p = &f->progress;
 
-	p->what = total ? "fetching the copy (MiB)" : "calloutd makes and checks the copy";
-	p->done = (size_t)(done >> 20);
+	p->what = total ? "fetching the copy (MiB)" : "calloutd makes and checks the copy (seconds)";
+	p->done = total ? (size_t)(done >> 20) : (size_t)((clock_mono_ms() - f->since_ms) / 1000);
 	p->total = (size_t)(total >> 20);
-	if (total || !p->any)
-		progress_show(p);
+	progress_show(p);
 }
 
 static enum exit_status fetch(struct ctl *ctl, FILE *stream)
 {
 	AUTO(answer) struct answer a = ANSWER_INIT;
-	struct progress progress = { .on = isatty(STDERR_FILENO) };
+	struct fetching fetching = { .progress = { .on = isatty(STDERR_FILENO) }, .since_ms = clock_mono_ms() };
 	const struct request q = { .method = "POST", .path = "/v1/backup", .stream = stream, .progress = on_progress,
-				   .arg = &progress };
+				   .arg = &fetching };
 	struct error err = { "" };
 	int r = client_ask(ctl, &q, &a, &err);
 	AUTO(free) char *why = r == 0 && a.status != 200 && a.json ? member_text(&a.root, "error") : NULL;
 
-	progress_end(&progress);
+	progress_end(&fetching.progress);
 	if (r == -EIO)
 		return complain(CTL_NO, "%s", err.text);
 	if (r < 0)

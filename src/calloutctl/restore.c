@@ -6,9 +6,11 @@
 
 #include "copies.h"
 
-static int status_of(int r)
+static enum exit_status refused(int r, const struct error *err)
 {
-	return r == -EACCES || r == -EPERM ? CTL_UNREACHABLE : CTL_NO;
+	if (r == -EACCES || r == -EPERM)
+		return complain(CTL_UNREACHABLE, "%s (it may need sudo)", err->text);
+	return complain(CTL_NO, "%s", err->text);
 }
 
 /* Whoever reads this is about to start calloutd. */
@@ -90,7 +92,7 @@ static enum exit_status look(const struct ctl *ctl, const char *directory)
 	int r = backup_look(ctl->args[0], true, &f, &err);
 
 	if (r < 0)
-		return complain(status_of(r), "%s", err.text);
+		return refused(r, &err);
 	tell(ctl, &f, directory, NULL);
 	return check_stopped(directory);
 }
@@ -117,7 +119,7 @@ enum exit_status cmd_restore(struct ctl *ctl)
 	if (r == -EBUSY && strstr(err.text, "process"))
 		return in_use(err.text);
 	if (r < 0)
-		return complain(status_of(r), "%s", err.text);
+		return refused(r, &err);
 	tell(ctl, &f, directory, &done);
 	return CTL_OK;
 }

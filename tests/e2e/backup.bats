@@ -3,6 +3,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load ../blocks
 
 setup() { make_home; conf_usual; }
 teardown() {
@@ -57,6 +58,11 @@ nothing_left() { ! compgen -G "$T/state/calloutd.db.*" && [ "$(compgen -G "$T/st
 	[ "$(sql "$T/second" 'SELECT count(*) FROM event')" = 4 ]
 	[ "$(compgen -G "$T/copy*")" = "$T/copy" ]
 	run -1 ctl backup "$T/none/copy"
+	# By hand, too; an action, so not by GET.
+	curl -sf --unix-socket "$ADMIN" -X POST -o "$T/by-hand" -D "$T/heads" http://x/v1/backup
+	grep -qi '^content-type: application/vnd.sqlite3' "$T/heads"
+	[ "$(sql "$T/by-hand" 'PRAGMA integrity_check')" = ok ]
+	[ "$(curl -s -o "$T/answer" -w '%{http_code}' --unix-socket "$ADMIN" http://x/v1/backup)" = 405 ]
 	# The file of the daemon's is its own: whoever asks needs no right to read it.
 	stop_daemon
 	run -3 ctl backup "$T/third"
@@ -282,4 +288,23 @@ nothing_left() { ! compgen -G "$T/state/calloutd.db.*" && [ "$(compgen -G "$T/st
 	stop_daemon
 	aside=$(compgen -G "$T/state/calloutd.db.before-restore-*Z" | tail -n 1)
 	[ "$(sqlite3 "$aside" "SELECT count(*) FROM event WHERE record_id = 3 AND id > 3")" = 1 ]
+}
+
+@test "README: backups and moving house" {
+	local heading='Backups and moving house' line
+	start_daemon
+	receive 1 2
+	poll 10 lines 2
+	{ block "$heading" 1 | sed -E 's/ {3,}[^ ].*//'; block "$heading" 2; } | sed "s|/var/backups|$T|; s/^sudo //" >"$T/steps"
+	[ "$(wc -l <"$T/steps")" = 5 ]
+	while read -r line; do
+		case $line in
+		'calloutctl restore'*--dry-run*) run -1 ctl ${line#calloutctl }; said 'process' ;;
+		calloutctl*) run -0 ctl ${line#calloutctl } ;;
+		'systemctl stop calloutd.socket calloutd.service') stop_daemon ;;
+		'systemctl start calloutd.socket calloutd.service') start_daemon ;;
+		*) echo "what is this: $line"; return 1 ;;
+		esac
+	done <"$T/steps"
+	ctl events --json | jq -se 'map(.kind) == ["restored", "event", "event"]'
 }

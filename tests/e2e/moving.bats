@@ -144,17 +144,20 @@ changed() { [ -s "$T/changed" ] && [ "$(cat "$T/changed")" -ge "$1" ]; }
 stored_at() { [ "$(at "$1" events --all --json | jq -s 'map(select(.kind == "event").id) | unique | length')" -ge "$2" ]; }
 ran() { [ -f "$T/out/log" ] && [ "$(awk '{ print $2 }' "$T/out/log" | sort -u | wc -l)" -ge "$1" ]; }
 
-# Every change became one event, every event was handled once.
+# Every change became one event, every event was handled once. Where the webhook had been switched off meanwhile, the guard fetches records
+# besides, as they are now: those are no repetitions of what came by itself.
 all_once() {
 	local n
 	n=$(cat "$T/changed")
 	poll 90 stored_at new "$n"
 	poll 60 ran "$n"
-	at new events --all --json | jq -se "map(select(.kind == \"event\")) | length == $n and (map(.id) | unique | length == $n)" ||
+	poll 60 all_ran
+	at new events --all --json | jq -se "map(select(.kind == \"event\")) |
+		(map(.id) | unique | length == $n) and (map(select(.source != \"refetched\").id) | length == (unique | length))" ||
 		{ at new events --all --json | jq -sc 'map(select(.kind == "event")) | group_by(.id)[] | select(length > 1) | map([.event, .id, .source])'; return 1; }
 	[ "$(awk '{ print $1 }' "$T/out/log" | sort | uniq -d | wc -l)" = 0 ]
-	[ "$(wc -l <"$T/out/log")" = "$n" ]
 }
+all_ran() { [ "$(wc -l <"$T/out/log")" = "$(at new events --all --json | jq -s 'map(select(.kind == "event")) | length')" ]; }
 
 move() { # LONG: 1 if the interruption takes longer than Autotask has patience
 	on new '1. On the new host: rehearse, while the old one works'
@@ -194,7 +197,7 @@ log_rows_at_least() { state ".WebhookEventErrorLogs | length >= $1"; }
 
 @test "without them: short enough, Autotask sends again what nobody answered" {
 	needs_root 'runs nginx'
-	start_sim --clock-factor 4 --timeout 5000
+	start_sim --clock-factor 3 --timeout 5000
 	make_hosts
 	start_front
 	conf_old
@@ -205,7 +208,7 @@ log_rows_at_least() { state ".WebhookEventErrorLogs | length >= $1"; }
 	stop_changing
 	at new release record
 	all_once
-	at new events --all --json | jq -se 'all(.source == "live")'
+	at new events --all --json | jq -se 'all(.source == "live") and (map(.id) | length == (unique | length))'
 }
 
 @test "an older copy restored: guard fetches again what the store lacks; what it knows is handled once" {
