@@ -93,7 +93,7 @@ nothing_left() { ! compgen -G "$T/state/calloutd.db.*" && [ "$(compgen -G "$T/st
 	stop_daemon
 	many 100000
 	start_daemon
-	"$BUILD/tools/blast" "$PORT" "$HOOK" "$SECRET" 3000 10 >"$T/acknowledged" 2>"$T/blast" &
+	"$BUILD/tools/blast" "$PORT" "$HOOK" "$SECRET" 1000 10 >"$T/acknowledged" 2>"$T/blast" &
 	LOAD=$!
 	poll 10 test -s "$T/acknowledged"
 	ctl backup "$T/copy" >"$T/said" &
@@ -106,10 +106,25 @@ nothing_left() { ! compgen -G "$T/state/calloutd.db.*" && [ "$(compgen -G "$T/st
 	wait "$LOAD"
 	LOAD=
 	awk -v s="$slowest" 'BEGIN { exit !(s < 5) }'
-	[ "$(wc -l <"$T/acknowledged")" = 3000 ]
+	[ "$(wc -l <"$T/acknowledged")" = 1000 ]
 	[ "$(sql "$T/copy" 'SELECT count(*) >= 100001 FROM event')" = 1 ]
 	[ "$(sql "$T/copy" 'PRAGMA integrity_check')" = ok ]
 	nothing_left
+}
+
+# ask_for FILE: a copy is being made of it from then on, unless it is made already. The program itself, not a shell around it.
+ask_for() {
+	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" backup "$1" >"$T/said" 2>&1 3>&- &
+	COPYING=$!
+	poll 30 begun
+}
+begun() { [ -e "$T/state/calloutd.db.backup" ] || ended "$COPYING"; }
+# What was asked for is whole, or not there at all: nothing in between, and nothing beside it.
+whole_or_nothing() {
+	if wait "$COPYING"; then
+		[ "$(sql "$T/there/copy" 'PRAGMA integrity_check')" = ok ] && rm "$T/there/copy"
+	fi
+	[ -z "$(ls -A "$T/there")" ]
 }
 
 @test "kill -9 in the middle, of calloutctl and of the daemon, leaves nothing behind" {
@@ -120,34 +135,46 @@ nothing_left() { ! compgen -G "$T/state/calloutd.db.*" && [ "$(compgen -G "$T/st
 	many 200000
 	start_daemon
 	mkdir "$T/there"
-	under_way() { [ -e "$T/state/calloutd.db.backup" ]; }
-	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" backup "$T/there/copy" >"$T/said" 2>&1 &
-	copying=$!
-	poll 20 under_way
-	kill -KILL "$copying"
-	wait "$copying" || true
-	[ -z "$(ls -A "$T/there")" ]
+	ask_for "$T/there/copy"
+	kill -KILL "$COPYING" 2>/dev/null || true
+	whole_or_nothing
 	poll 60 nothing_left
-	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" backup "$T/there/copy" >"$T/said" 2>&1 &
-	copying=$!
-	poll 20 under_way
-	# One at a time.
-	run -1 ctl backup "$T/other"
-	said 'a backup is being made already'
+	ask_for "$T/there/copy"
 	kill_daemon
-	wait "$copying" && return 1
-	[ -z "$(ls -A "$T/there")" ]
+	whole_or_nothing
 	start_daemon
 	nothing_left
 	receive 2 2
-	# And a stop breaks it off.
-	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" backup "$T/there/copy" >"$T/said" 2>&1 &
-	copying=$!
-	poll 20 under_way
+	# A stop breaks it off, and does not wait for it.
+	ask_for "$T/there/copy"
 	stop_daemon
-	wait "$copying" && return 1
+	whole_or_nothing
 	nothing_left
-	[ -z "$(ls -A "$T/there")" ]
+}
+
+@test "several at once: one at a time, each whole or refused" {
+	local n pids=()
+	start_daemon
+	receive 1 1
+	poll 10 lines 1
+	stop_daemon
+	many 30000
+	start_daemon
+	for n in {1..6}; do
+		"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" backup "$T/copy.$n" >"$T/said.$n" 2>&1 3>&- &
+		pids+=($!)
+	done
+	for n in {1..6}; do
+		if wait "${pids[n - 1]}"; then
+			[ "$(sql "$T/copy.$n" 'PRAGMA integrity_check')" = ok ]
+			[ "$(sql "$T/copy.$n" 'SELECT count(*) FROM event')" = 30001 ]
+		else
+			grep -q 'a backup is being made already' "$T/said.$n"
+			[ ! -e "$T/copy.$n" ]
+		fi
+	done
+	compgen -G "$T/copy.*"
+	nothing_left
 }
 
 @test "no room for a copy is said ahead, and callouts keep theirs" {

@@ -78,11 +78,12 @@ status_has() { ctl status >"$T/status"; grep -qF -- "$1" "$T/status" || { cat "$
 	poll 20 ran '3 4 60005 '
 }
 
+reached() { [ -e "$1" ] || [ -e "${1%.new}" ]; }
 # killed_when FILE: a daemon that is killed as soon as that is there, in the middle of bringing the tables up to date.
 killed_when() {
 	CALLOUTD_LOG=stderr "$BUILD/calloutd" --config "$T/calloutd.conf" >>"$T/log" 2>&1 3>&- &
 	DAEMON=$!
-	poll 60 test -e "$1"
+	poll 60 reached "$1"
 	kill_daemon
 }
 
