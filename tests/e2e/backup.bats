@@ -325,6 +325,7 @@ whole_or_nothing() {
 	{ block "$heading" 1 | sed -E 's/ {3,}[^ ].*//'; block "$heading" 2; } | sed "s|/var/backups|$T|; s/^sudo //" >"$T/steps"
 	[ "$(wc -l <"$T/steps")" = 5 ]
 	while read -r line; do
+		# shellcheck disable=SC2086 # words are arguments
 		case $line in
 		'calloutctl restore'*--dry-run*) run -1 ctl ${line#calloutctl }; said 'process' ;;
 		calloutctl*) run -0 ctl ${line#calloutctl } ;;
