@@ -27,7 +27,7 @@ _calloutctl() {
 	COMPREPLY=()
 
 	case $before in
-	--config | --socket | --secret-file | --request | --certificate | --key)
+	--config | --socket | --secret-file | --request | --tls-certificate | --tls-key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -59,7 +59,7 @@ _calloutctl() {
 	words='--config --socket --json --help --version'
 	case $command in
 	'') words+=' init status config reload events show tail retry drop hold release try alert backup restore send sign verify webhook recover guard' ;;
-	init) words+=' --entity --events --public-url --handler --username --owner --certificate --key --listen --webhook --directory --add' ;;
+	init) words+=' --entity --events --public-url --handler --username --owner --tls-certificate --tls-key --listen --webhook --directory --add' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;

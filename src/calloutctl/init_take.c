@@ -186,7 +186,7 @@ int init_set_key(struct init *in, const char *text, struct error *err)
 
 	*in->key = '\0';
 	if (!*in->certificate)
-		return !*text ? 0 : error_set(err, EINVAL, "goes with --certificate");
+		return !*text ? 0 : error_set(err, EINVAL, "goes with --tls-certificate");
 	if (take_file(in, in->key, text, err) < 0)
 		return -EINVAL;
 	return tls_new(in->certificate, in->key, &t, err) < 0 ? -EINVAL : 0;
@@ -200,8 +200,8 @@ int init_set_listen(struct init *in, const char *text, struct error *err)
 	if (take_text(in->listen, sizeof(in->listen), text, err) < 0 || conf_address_parse(text, &sa, &len, err) < 0)
 		return -EINVAL;
 	if (!*in->certificate && !conf_address_is_loopback(&sa))
-		return error_set(err, EINVAL, "is not loopback, and customers' data must not cross a network in clear: --certificate and "
-				 "--key make it HTTPS");
+		return error_set(err, EINVAL, "is not loopback, and customers' data must not cross a network in clear: --tls-certificate and "
+				 "--tls-key make it HTTPS");
 	return 0;
 }
 

@@ -56,8 +56,8 @@ static const struct {
 	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
 	[OPT_EVENTS] = { "events", "LIST", "of create, update and delete; default: all three" },
 	[OPT_PUBLIC_URL] = { "public-url", "URL", "where Autotask will reach this machine, https://" },
-	[OPT_CERTIFICATE] = { "certificate", "FILE", "take HTTPS with this certificate, without a proxy" },
-	[OPT_KEY] = { "key", "FILE", "the certificate's key; default: privkey.pem beside it" },
+	[OPT_TLS_CERTIFICATE] = { "tls-certificate", "FILE", "take HTTPS with this certificate, without a proxy" },
+	[OPT_TLS_KEY] = { "tls-key", "FILE", "the certificate's key; default: privkey.pem beside it" },
 	[OPT_LISTEN] = { "listen", "ADDRESS", "default: 127.0.0.1:9080; with a certificate [::]:443" },
 	[OPT_USERNAME] = { "username", "NAME", "Autotask's API user, who makes webhooks there" },
 	[OPT_OWNER] = { "owner", "N", "the resource that owns the webhooks at Autotask" },
@@ -74,7 +74,7 @@ static const struct {
 
 static const struct command commands[] = {
 	{ "init", "", "make a first configuration, asking what is needed", 0, 0,
-	  OPTION(OPT_ENTITY) | OPTION(OPT_EVENTS) | OPTION(OPT_PUBLIC_URL) | OPTION(OPT_CERTIFICATE) | OPTION(OPT_KEY) |
+	  OPTION(OPT_ENTITY) | OPTION(OPT_EVENTS) | OPTION(OPT_PUBLIC_URL) | OPTION(OPT_TLS_CERTIFICATE) | OPTION(OPT_TLS_KEY) |
 	  OPTION(OPT_LISTEN) | OPTION(OPT_HANDLER) | OPTION(OPT_WEBHOOK) | OPTION(OPT_USERNAME) | OPTION(OPT_OWNER) |
 	  OPTION(OPT_DIRECTORY) | OPTION(OPT_ADD), cmd_init,
 	  "Asks on a terminal, unless options say it all: what is not said then takes its\ndefault. "

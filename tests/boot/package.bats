@@ -313,11 +313,11 @@ send_on() {
 		-addext subjectAltName=DNS:hooks.example.net -keyout "$ROOTFS/etc/calloutd/tls/privkey.pem" \
 		-out "$ROOTFS/etc/calloutd/tls/fullchain.pem" 2>/dev/null
 	inside chmod 0600 /etc/calloutd/tls/privkey.pem
-	run follow /root <<<'calloutctl init --certificate /etc/calloutd/tls/fullchain.pem'
+	run follow /root <<<'calloutctl init --tls-certificate /etc/calloutd/tls/fullchain.pem'
 	[ "$status" = 2 ]
 	[[ $output == *"privkey.pem' cannot be read by the user calloutd: chgrp calloutd and chmod 0640"* ]]
 	inside sh -c 'cd /etc/calloutd/tls && chgrp calloutd privkey.pem && chmod 0640 privkey.pem'
-	follow /root <<<'calloutctl init --certificate /etc/calloutd/tls/fullchain.pem --public-url https://hooks.example.net --json' >"$M/made"
+	follow /root <<<'calloutctl init --tls-certificate /etc/calloutd/tls/fullchain.pem --public-url https://hooks.example.net --json' >"$M/made"
 	printed 'start calloutd' | follow /root
 	printed 'Send yourself' | follow /root | grep -q '^200: stored as event 1'
 	[ -n "$(inside ss -Hltn 'sport = :443')" ]

@@ -161,9 +161,9 @@ refused() {
 	refused 'is no name' --entity Ticket --handler ../../bin/sh
 	refused 'is for one kind' --entity Ticket,Contact --webhook both
 	refused 'is not loopback' --entity Ticket --listen 0.0.0.0:9080
-	refused 'goes with --certificate' --entity Ticket --key /etc/passwd
-	refused 'No such file' --entity Ticket --certificate /no/such/file
-	refused 'certbot-hook' --entity Ticket --certificate /etc/letsencrypt/live/x/fullchain.pem
+	refused 'goes with --tls-certificate' --entity Ticket --tls-key /etc/passwd
+	refused 'No such file' --entity Ticket --tls-certificate /no/such/file
+	refused 'certbot-hook' --entity Ticket --tls-certificate /etc/letsencrypt/live/x/fullchain.pem
 	refused 'is no number' --entity Ticket --owner boss
 	refused 'given twice' --entity Ticket --entity Contact
 	refused '--directory DIR instead' --entity Ticket --config "$DIR/calloutd.conf"
@@ -324,7 +324,7 @@ refused() {
 @test "with its own certificate calloutd takes HTTPS" {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
 		-keyout "$T/privkey.pem" -out "$T/cert.pem" 2>/dev/null
-	usual --certificate "$T/cert.pem" --json >"$T/made"
+	usual --tls-certificate "$T/cert.pem" --json >"$T/made"
 	check
 	grep -qxF "tls-key         = \"$T/privkey.pem\"" "$DIR/calloutd.conf"
 	never grep -q trusted-proxies "$DIR/calloutd.conf"
@@ -333,12 +333,12 @@ refused() {
 	commands 'Send yourself' | sed -n 1p | follow | grep -q '^200: stored as event 1'
 	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out "$T/other.pem" 2>/dev/null
 	DIR=$T/second
-	run usual --certificate "$T/cert.pem" --key "$T/other.pem"
+	run usual --tls-certificate "$T/cert.pem" --tls-key "$T/other.pem"
 	[ "$status" = 2 ]
 	nothing
 	# The key's default is said, too.
 	rm "$T/privkey.pem"
-	refused "--key '$T/privkey.pem' cannot be read" --certificate "$T/cert.pem"
+	refused "--tls-key '$T/privkey.pem' cannot be read" --tls-certificate "$T/cert.pem"
 }
 
 @test "the closed loop: init, apply, a change at Autotask, handled" {
