@@ -35,7 +35,7 @@ _calloutctl() {
 	--state-directory | --directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--webhook) words=$(_calloutctl_names webhook) ;;
 	--handler) words=$(_calloutctl_names handler) ;;
-	--kind) words='event quarantined deactivated' ;;
+	--kind) words='event quarantined deactivated restored' ;;
 	--state) words='waiting done failed dropped' ;;
 	--action) words='create update delete deactivated' ;;
 	--test) words='failed quarantined deactivated silent backlog signature disk loop config paused certificate unavailable' ;;
@@ -59,7 +59,7 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' init status config reload events show tail retry drop replay hold release try alert send sign verify webhook recover guard' ;;
+	'') words+=' init status config reload events show tail retry drop replay hold release try alert send sign verify webhook recover guard backup restore' ;;
 	init) words+=' --entity --events --public-url --handler --username --owner --tls-certificate --tls-key --listen --webhook --directory --add' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
@@ -71,6 +71,8 @@ _calloutctl() {
 	release) words+=" --record $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;
 	alert) words+=' --test' ;;
+	backup) words+=' --force --offline --state-directory' ;;
+	restore) words+=' --dry-run --force --hold --moved --state-directory' ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
 	verify) words+=' --webhook --secret-file --header --request' ;;
@@ -80,7 +82,7 @@ _calloutctl() {
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 	case $command in
-	try | send | sign | verify) [[ $word = -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word") ;;
+	try | send | sign | verify | backup | restore) [[ $word = -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word") ;;
 	esac
 }
 complete -F _calloutctl calloutctl

@@ -48,9 +48,10 @@ enum event_kind {
 	EVENT_ORDINARY,
 	EVENT_QUARANTINED,      /* signed, but not understood; no deliveries */
 	EVENT_DEACTIVATED,      /* a deactivation notice */
+	EVENT_RESTORED,         /* nothing received: from here on the store is a copy put back; time: the copy's */
 	EVENT_KIND_COUNT_
 };
-const char *event_kind_name(enum event_kind k);         /* "event", "quarantined", "deactivated" */
+const char *event_kind_name(enum event_kind k);         /* "event", "quarantined", "deactivated", "restored" */
 
 enum event_source {
 	SOURCE_LIVE,
@@ -97,6 +98,9 @@ struct store_options {
 	const char *directory;          /* borrowed during open; created 0700 if missing */
 	uint64_t reserve;               /* bytes of the ballast file "reserve"; 0: none */
 	const char *vfs;                /* SQLite's file layer by name; NULL: the default (tests make disks fail) */
+	/* Opening is about to take long, on the opening thread: bringing older tables up to date, a large WAL. NULL: nobody cares. */
+	void (*lengthy)(void *arg, const char *what);
+	void *arg;
 };
 
 /*
@@ -115,6 +119,12 @@ AUTO_DEFINE(store, struct store *, store_close)
 int store_begin(struct store *s);
 int store_commit(struct store *s);      /* STORE_FATAL: end the process */
 void store_rollback(struct store *s);
+
+/*
+ * Copies that migration made (calloutd.db.vN) hold content: those older than keep_ms go. Returns when the next one is due, INT64_MAX: there
+ * is none. Between transactions, too.
+ */
+int64_t store_copies_prune(struct store *s, int64_t keep_ms, int64_t now_ms);
 
 /* PASSIVE checkpoint when the WAL has grown past a bound; STORE_FATAL as above. */
 int store_checkpoint(struct store *s, bool truncate);

@@ -46,6 +46,8 @@ struct answer {
 	const char *type;       /* a literal */
 	char *data;             /* malloc()ed */
 	size_t len;
+	bool file;              /* fd is what to send, not data; it is the answer's */
+	int fd;
 	char allow[32];         /* of a 405 */
 	bool close;             /* what follows on the connection is not to be trusted */
 };
@@ -93,6 +95,8 @@ void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
 /* Takes the writer's text; its error becomes the answer. */
 void answer_json(struct answer *a, struct writer *w);
 void answer_bytes(struct answer *a, const char *type, char *data, size_t len);
+/* A file of this length, from its beginning. Takes fd. */
+void answer_file(struct answer *a, const char *type, int fd, size_t len);
 void answer_release(struct answer *a);
 
 /* An errno of the store, of asking main, or of memory as an answer; in words. */
@@ -146,6 +150,18 @@ bool guard_last(struct guard *g, int64_t *ret_ended_ms, bool *ret_ok);
 /* False: not looked at. */
 bool guard_webhook(struct guard *g, const char *webhook, struct guarded *ret);
 
+/* ---- backup.c: one copy of the store at a time ---- */
+
+struct backup {
+	pthread_mutex_t mutex;          /* of running */
+	pthread_t thread;
+	bool running, joinable;
+	atomic_bool stop;
+};
+void backup_init(struct backup *b);
+/* Break it off and wait for its end. No more request may come. */
+void backup_stop(struct backup *b);
+
 /* ---- admin.c ---- */
 
 struct admin {
@@ -159,6 +175,7 @@ struct admin {
 	char *socket_path;              /* ours to remove; NULL: passed */
 	struct face operators, metrics;
 	struct guard guard;
+	struct backup backup;
 	char metrics_trouble[600];      /* why metrics-listen is not open; "" */
 
 	atomic_bool stopping;
@@ -261,5 +278,6 @@ void post_handed(struct request *q);
 void post_registration(struct request *q);
 void post_guard(struct request *q);
 void post_alert_test(struct request *q);
+void post_backup(struct request *q);
 
 #endif

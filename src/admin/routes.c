@@ -30,6 +30,7 @@ const struct route routes[] = {
 	{ "POST", "/v1/alerts/NAME/test", 0, 0, false, BODY_QUESTION, post_alert_test },
 	{ "POST", "/v1/webhooks/NAME/registration", 0, ASKS(GUID) | ASKS(ID), false, BODY_QUESTION, post_registration },
 	{ "POST", "/v1/webhooks/NAME/events", ASKS_HANDED, 0, false, BODY_CALLOUT, post_handed },
+	{ "POST", "/v1/backup", 0, 0, false, BODY_QUESTION, post_backup },
 	{ "POST", "/v1/guard", 0, 0, false, BODY_REPORT, post_guard },
 };
 const size_t route_count = ARRAY_LEN(routes);

@@ -45,6 +45,7 @@ enum option_id {
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
 	OPT_AGAIN, OPT_SKIP_LATE, OPT_QUARANTINED,
+	OPT_FORCE, OPT_HOLD, OPT_MOVED,
 	OPT_EVENTS, OPT_PUBLIC_URL, OPT_TLS_CERTIFICATE, OPT_TLS_KEY, OPT_LISTEN, OPT_USERNAME, OPT_OWNER, OPT_DIRECTORY, OPT_ADD,
 	OPT_COUNT_
 };
@@ -112,6 +113,9 @@ struct request {
 	size_t len;
 	long timeout_ms;                /* 0: none */
 	FILE *stream;                   /* a 200's body goes here as it comes; NULL: into the answer */
+	/* Every now and then: so much of the body has come. total 0: not known (yet). NULL: nobody looks. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
 };
 
 struct answer {
@@ -357,6 +361,8 @@ enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
 enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
+enum exit_status cmd_backup(struct ctl *ctl);
+enum exit_status cmd_restore(struct ctl *ctl);
 enum exit_status cmd_init(struct ctl *ctl);
 
 #endif

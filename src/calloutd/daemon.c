@@ -14,6 +14,7 @@
 
 #define DRAIN_MS 9000           /* Autotask itself gives up on an answer after 10 s (vendor help) */
 #define JOURNAL_QUEUE_MAX 4096
+#define LENGTHY_USEC 7200000000ULL      /* two hours for what depends on the size of the store */
 
 static void find_places(struct daemon *d, const struct conf *c)
 {
@@ -51,6 +52,14 @@ static void on_fatal(void *arg, int result, const char *sentence)
 	(void)sd_notifyf(0, "STATUS=%s", sentence);
 	log_close(500);
 	_exit(1);
+}
+
+/* Before READY=1 systemd would lose patience. On the thread that opens the store. */
+static void on_lengthy(void *arg, const char *what)
+{
+	(void)arg;
+	log_info(NULL, "%s: callouts wait until it is done, or get 503", what);
+	(void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=%s", LENGTHY_USEC, what);
 }
 
 static void tell_on_main(void *arg)
@@ -130,7 +139,7 @@ static int start_journal(struct daemon *d, struct error *err)
 {
 	const struct conf *c = site_conf(d->site);
 	const struct journal_options o = {
-		.store = { .directory = d->state, .reserve = c->reserve },
+		.store = { .directory = d->state, .reserve = c->reserve, .lengthy = on_lengthy },
 		.limits = limits_of(c),
 		.queue_max = JOURNAL_QUEUE_MAX,
 		.fatal = on_fatal,

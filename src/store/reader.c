@@ -131,8 +131,7 @@ static int connect_uri(struct reader *r, const char *uri)
 	return result == 0 ? sql_int(r->db, "PRAGMA user_version", &version) : result;
 }
 
-/* Percent-encode what has a meaning in a URI. */
-static char *uri_of(const char *path, const char *parameters)
+char *reader_uri(const char *path, const char *parameters)
 {
 	size_t cap = strlen(path) * 3 + strlen(parameters) + 8;
 	char *uri = malloc(cap), *at = uri;
@@ -162,10 +161,10 @@ static bool has_wal(const char *path)
 	return stat(wal, &st) == 0 && st.st_size > 0;
 }
 
-static int connect_view(struct reader *r)
+int reader_view(struct reader *r)
 {
-	AUTO(free) char *plain = uri_of(r->path, "");
-	AUTO(free) char *still = uri_of(r->path, "?immutable=1");
+	AUTO(free) char *plain = reader_uri(r->path, "");
+	AUTO(free) char *still = reader_uri(r->path, "?immutable=1");
 	int result;
 
 	if (!plain || !still)
@@ -202,7 +201,7 @@ int reader_open(const char *directory, struct reader **ret_reader, struct error 
 			r->path = NULL;
 		return error_no_memory(err);
 	}
-	result = connect_view(r);
+	result = reader_view(r);
 	if (result == -ENOENT)
 		return error_set(err, ENOENT, "there is no store in %.200s: no " STORE_FILE " there",
 				 directory);
