@@ -27,11 +27,11 @@ _calloutctl() {
 	COMPREPLY=()
 
 	case $before in
-	--config | --socket | --secret-file | --request)
+	--config | --socket | --secret-file | --file | --request)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--state-directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+	--state-directory | --output) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--webhook) words=$(_calloutctl_names webhook) ;;
 	--handler) words=$(_calloutctl_names handler) ;;
 	--kind) words='event quarantined deactivated' ;;
@@ -41,7 +41,7 @@ _calloutctl() {
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
-	--id | --since | --until | --before | --limit | --via | --header) return ;;
+	--id | --since | --until | --before | --limit | --next | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -57,7 +57,7 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	'') words+=' status config reload events show tail retry drop hold release try alert send sign capture verify webhook recover guard' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
@@ -69,7 +69,8 @@ _calloutctl() {
 	alert) words+=' --test' ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
-	verify) words+=' --webhook --secret-file --header --request' ;;
+	capture) words+=" --next --for --output --stop --list $(_calloutctl_names webhook)" ;;
+	verify) words+=' --webhook --secret-file --header --file --request' ;;
 	recover) words+=' --webhook --since --refetch --delete --dry-run' ;;
 	guard) words+=' --dry-run --at-most' ;;
 	webhook) words+=" $(_calloutctl_webhook "$i")" ;;

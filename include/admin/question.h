@@ -35,6 +35,7 @@ enum ask {
 	ASK_SOURCE,
 	ASK_SEQUENCE,
 	ASK_GUID,
+	ASK_NEXT,
 	ASK_COUNT_
 };
 #define ASKS(x) (1U << ASK_##x)
@@ -49,6 +50,7 @@ struct question {
 	int64_t state;                  /* enum delivery_state */
 	int64_t source;                 /* enum event_source: recovered or refetched */
 	int64_t sequence;
+	int64_t next;                   /* 1..100 */
 	bool failed;
 	char webhook[CALLOUT_NAME_MAX + 1], entity[CALLOUT_NAME_MAX + 1];
 	char action[CALLOUT_NAME_MAX + 1], handler[CALLOUT_NAME_MAX + 1];

@@ -27,6 +27,7 @@
 #include "base/door.h"
 #include "base/log.h"
 #include "base/writer.h"
+#include "intake/captures.h"
 
 #define CONNECTIONS_MAX 64      /* of each socket */
 #define IDLE_SECONDS 30         /* a connection on which nothing moves is closed */
@@ -154,6 +155,7 @@ struct admin {
 	struct dispatcher *dispatcher;
 	struct intake *intake;
 	struct alerts *alerts;
+	struct captures *captures;
 	struct admin_daemon daemon;
 	char *state_directory;
 	char *socket_path;              /* ours to remove; NULL: passed */
@@ -217,6 +219,11 @@ bool handler_gone(const struct handler_view *h);
 unsigned problems_write(struct admin *a, const struct picture *p,
 			const struct journal_status *store, struct writer *w);
 
+/* ---- capture.c ---- */
+
+/* The array "captures": what is armed, or also the last ones that have ended. */
+void captures_write(struct admin *a, struct writer *w, bool all);
+
 /* ---- events.c ---- */
 
 /* The members of an attempt, within an open object; "run" only if it is not 0. */
@@ -229,6 +236,10 @@ int request_body(struct request *q, int64_t id, struct event *ret, void **ret_bo
 extern const struct route routes[];
 extern const size_t route_count;
 
+void get_captures(struct request *q);
+void get_capture(struct request *q);
+void post_capture(struct request *q);
+void post_capture_end(struct request *q);
 void get_status(struct request *q);
 void get_health(struct request *q);
 void get_config(struct request *q);

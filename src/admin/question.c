@@ -36,6 +36,7 @@ static const struct parameter {
 	[ASK_SOURCE] = { "source", FORM_SOURCE, AT(source), 0, 0 },
 	[ASK_SEQUENCE] = { "sequence", FORM_INTEGER, AT(sequence), INT64_MIN, INT64_MAX },
 	[ASK_GUID] = { "guid", FORM_TEXT, AT(guid), 0, CALLOUT_GUID_MAX },
+	[ASK_NEXT] = { "next", FORM_INTEGER, AT(next), 1, 100 },
 #undef AT
 };
 _Static_assert(ARRAY_LEN(parameters) == ASK_COUNT_, "every parameter needs a row");

@@ -25,6 +25,10 @@ const struct route routes[] = {
 	{ "POST", "/v1/alerts/NAME/test", 0, 0, false, BODY_QUESTION, post_alert_test },
 	{ "POST", "/v1/webhooks/NAME/registration", 0, ASKS(GUID) | ASKS(ID), false, BODY_QUESTION, post_registration },
 	{ "POST", "/v1/webhooks/NAME/events", ASKS_HANDED, 0, false, BODY_CALLOUT, post_handed },
+	{ "GET", "/v1/captures", 0, 0, false, BODY_QUESTION, get_captures },
+	{ "GET", "/v1/captures/NAME", 0, 0, false, BODY_QUESTION, get_capture },
+	{ "POST", "/v1/webhooks/NAME/capture", 0, ASKS(NEXT) | ASKS(UNTIL), false, BODY_QUESTION, post_capture },
+	{ "POST", "/v1/webhooks/NAME/capture/end", 0, 0, false, BODY_QUESTION, post_capture_end },
 	{ "POST", "/v1/guard", 0, 0, false, BODY_REPORT, post_guard },
 };
 const size_t route_count = ARRAY_LEN(routes);

@@ -37,6 +37,16 @@ static const struct row {
 };
 _Static_assert(ARRAY_LEN(rows) == VERDICT_COUNT_, "every verdict has its row");
 
+unsigned report_status(enum verdict v)
+{
+	return rows[v].status;
+}
+
+const char *report_reason(enum verdict v)
+{
+	return rows[v].reason;
+}
+
 /* ---- the answer ---- */
 
 static bool add_headers(struct request *q, struct MHD_Response *response)
@@ -72,6 +82,7 @@ enum MHD_Result report_answer(struct request *q)
 		return MHD_NO;
 	if (add_headers(q, response))
 		result = MHD_queue_response(q->connection, row->status, response);
+	q->answered = result == MHD_YES;
 	MHD_destroy_response(response);
 	return result;
 }
