@@ -57,12 +57,13 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try alert send sign capture verify webhook recover guard' ;;
+	'') words+=' status config reload events show tail retry drop forget hold release try alert send sign capture verify webhook recover guard' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
 	retry) words+=' --failed --handler --since' ;;
 	drop) words+=' --failed --handler --since --yes' ;;
+	forget) words+=' --entity --id --dry-run --drop-waiting' ;;
 	hold) words+=" --for $(_calloutctl_names handler)" ;;
 	release) words+=" --record $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;

@@ -36,6 +36,8 @@ enum ask {
 	ASK_SEQUENCE,
 	ASK_GUID,
 	ASK_NEXT,
+	ASK_DRY_RUN,
+	ASK_DROP_WAITING,
 	ASK_COUNT_
 };
 #define ASKS(x) (1U << ASK_##x)
@@ -51,7 +53,7 @@ struct question {
 	int64_t source;                 /* enum event_source: recovered or refetched */
 	int64_t sequence;
 	int64_t next;                   /* 1..100 */
-	bool failed;
+	bool failed, dry_run, drop_waiting;
 	char webhook[CALLOUT_NAME_MAX + 1], entity[CALLOUT_NAME_MAX + 1];
 	char action[CALLOUT_NAME_MAX + 1], handler[CALLOUT_NAME_MAX + 1];
 	char record[CALLOUT_RECORD_MAX];        /* "Ticket/351181" */

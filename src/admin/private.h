@@ -236,6 +236,7 @@ int request_body(struct request *q, int64_t id, struct event *ret, void **ret_bo
 extern const struct route routes[];
 extern const size_t route_count;
 
+void post_forget(struct request *q);
 void get_captures(struct request *q);
 void get_capture(struct request *q);
 void post_capture(struct request *q);

@@ -25,6 +25,7 @@ const struct route routes[] = {
 	{ "POST", "/v1/alerts/NAME/test", 0, 0, false, BODY_QUESTION, post_alert_test },
 	{ "POST", "/v1/webhooks/NAME/registration", 0, ASKS(GUID) | ASKS(ID), false, BODY_QUESTION, post_registration },
 	{ "POST", "/v1/webhooks/NAME/events", ASKS_HANDED, 0, false, BODY_CALLOUT, post_handed },
+	{ "POST", "/v1/forget", 0, ASKS(ENTITY) | ASKS(ID) | ASKS(DRY_RUN) | ASKS(DROP_WAITING), false, BODY_QUESTION, post_forget },
 	{ "GET", "/v1/captures", 0, 0, false, BODY_QUESTION, get_captures },
 	{ "GET", "/v1/captures/NAME", 0, 0, false, BODY_QUESTION, get_capture },
 	{ "POST", "/v1/webhooks/NAME/capture", 0, ASKS(NEXT) | ASKS(UNTIL), false, BODY_QUESTION, post_capture },

@@ -44,7 +44,7 @@ enum option_id {
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR, OPT_RECORD,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
-	OPT_NEXT, OPT_OUTPUT, OPT_STOP, OPT_LIST, OPT_FILE,
+	OPT_NEXT, OPT_OUTPUT, OPT_STOP, OPT_LIST, OPT_FILE, OPT_DROP_WAITING,
 	OPT_COUNT_
 };
 
@@ -319,5 +319,6 @@ enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
 enum exit_status cmd_capture(struct ctl *ctl);
+enum exit_status cmd_forget(struct ctl *ctl);
 
 #endif

@@ -214,6 +214,22 @@ static void prune_turn(struct journal *j, bool idle)
 		j->prune_at_ms = now + between(next_ms - clock_now_ms(), ROOM_MS, PRUNE_FAR_MS);
 }
 
+/* ---- overwriting what is left of what was forgotten ---- */
+
+#define SCRUB_EVERY_MS 50       /* while jobs wait, or a reader is in the way */
+
+static void scrub_turn(struct journal *j, bool idle, int64_t now)
+{
+	int r;
+
+	if (now < j->scrub_at_ms && !idle)
+		return;
+	r = store_scrub_step(j->store);
+	j->scrub_at_ms = clock_mono_ms() + SCRUB_EVERY_MS;
+	if (r < 0)
+		failed(j, r);
+}
+
 /* ---- in turn ---- */
 
 static void keep_room(struct journal *j, int64_t now)
@@ -248,6 +264,8 @@ void keep_turn(struct journal *j, bool idle)
 		checkpoint(j, true);
 	if (!j->dead && now >= j->prune_at_ms)
 		prune_turn(j, idle);
+	if (!j->dead && store_scrubbing(j->store))
+		scrub_turn(j, idle, now);
 }
 
 int64_t keep_next_ms(struct journal *j)
@@ -260,6 +278,8 @@ int64_t keep_next_ms(struct journal *j)
 		return j->reopen_at_ms;
 	next = soonest(j->room_at_ms, j->probe_at_ms);
 	next = soonest(next, j->checkpoint_at_ms);
+	if (store_scrubbing(j->store))
+		next = soonest(next, j->store->scrub.tries ? j->scrub_at_ms : 0);
 	return soonest(next, j->prune_at_ms);
 }
 
