@@ -66,7 +66,7 @@ static void refuse(struct forgetting *t, unsigned status, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	request_log(t, 0, NULL, "forget %s/%lld: %s", t->entity, (long long)t->f.id, text);
+	request_log(t, 0, NULL, "forget %s/%lld: %s", callout_loggable(t->entity), (long long)t->f.id, text);
 	answer_error(&a, status, "%s", text);
 	finish(t, &a);
 }
@@ -90,7 +90,7 @@ static void finish_done(struct forgetting *t)
 
 	(void)snprintf(record, sizeof(record), "%s/%lld", t->entity, (long long)t->f.id);
 	request_log(t, 0, NULL, "forget %s%s: %zu events, %u bodies, %u headers, %u outputs, %u outputs of common runs, %u captures, "
-		    "%u copies of the database, %u deliveries dropped", record, t->f.dry ? " (dry run)" : "", p->events, p->bodies,
+		    "%u copies of the database, %u deliveries dropped", callout_loggable(record), t->f.dry ? " (dry run)" : "", p->events, p->bodies,
 		    p->headers, p->outputs, p->shared, t->captured, t->copies, p->dropped);
 	writer_object(&w, NULL);
 	writer_text(&w, "record", record);
@@ -252,7 +252,7 @@ static void on_after(void *arg)
 	struct forgetting *t = arg;
 
 	if (!later_wanted(t->later)) {
-		request_log(t, 0, NULL, "forget %s/%lld: cut short, since calloutd stops: repeat it", t->entity, (long long)t->f.id);
+		request_log(t, 0, NULL, "forget %s/%lld: cut short, since calloutd stops: repeat it", callout_loggable(t->entity), (long long)t->f.id);
 		forgetting_free(t);
 		return;
 	}

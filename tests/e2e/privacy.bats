@@ -142,3 +142,137 @@ nowhere() { never grep -rqa -- "$1" "$T/state"; }
 	never grep -q 503 "$T/answers"
 	[ -s "$T/answers" ]
 }
+
+MARK='Quinces, 7 & a half'
+# marked ID [ACTION [ENTITY]]: a callout with that text wherever one fits.
+marked() {
+	local file
+	file=$(mktemp "$T/body.XXXXXX")
+	printf '{"Action":"%s","Guid":"%s","EntityType":"%s","Id":%s,"Fields":{"Title":"%s","Status":"1"},"EventTime":"%s","SequenceNumber":%s,"PersonID":1,"%s":"%s"}' \
+		"${2:-Update}" "$MARK" "${3:-Ticket}" "$1" "$MARK" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(date +%s%N)" "$MARK" "$MARK" >"$file"
+	echo "$file"
+}
+
+@test "no line of the log, and no alert, holds what a callout says, whatever becomes of it" {
+	handler fails <<-'EOF'
+		#!/bin/sh
+		tee /dev/stderr
+		exit 1
+	EOF
+	handler pauses <<-'EOF'
+		#!/bin/sh
+		tee /dev/stderr
+		exit 75
+	EOF
+	handler tell <<-'EOF'
+		#!/bin/sh
+		{ env; cat; } >>"$(dirname "$0")/../out/alerts"
+	EOF
+	{ printf 'log-level = "debug"\n'; conf_top; conf_webhook
+	  conf_handler record 'log-output = "none"' 'when = { "Title!=x", "Status=1" }' 'env-fields = { "Title" }' 'actions = { "create", "update", "delete", "deactivated" }'
+	  conf_handler several 'log-output = "none"' 'collect = "1s"' | sed "s|handlers/several|handlers/record|"
+	  conf_handler fails 'log-output = "none"' 'retry = { "1s" }' 'loop-limit = "3/1h"'
+	  conf_handler pauses 'log-output = "none"' 'entities = { "Company" }'
+	  conf_handler never 'when = { "Title=x" }' | sed "s|handlers/never|handlers/record|"
+	  printf 'alert {\n    command = { "%s" }\n    at-most = "100/1m"\n}\n' "$T/handlers/tell"; } >"$T/calloutd.conf"
+	start_daemon
+	# Accepted, and again; with odd words where Autotask has its own; quarantined.
+	file=$(marked 1)
+	[ "$(post "$file")" = 200 ]
+	[ "$(post "$file")" = 200 ]
+	for n in 2 3 4 5; do [ "$(post "$(marked 1 Update "$MARK")")" = 200 ]; done
+	[ "$(post "$(marked 2 "$MARK" "$MARK")")" = 200 ]
+	[ "$(post "$(marked 3 Delete Company)")" = 200 ]
+	printf '{"Title":"%s"}' "$MARK" >"$T/odd"
+	[ "$(post "$T/odd")" = 200 ]
+	printf '["%s"' "$MARK" >"$T/odd"
+	[ "$(post "$T/odd")" = 200 ]
+	# Refused; notices of deactivation, signed and not; ambiguous ones.
+	[ "$(SECRET=another post "$file")" = 401 ]
+	[ "$(post "$file" -H "X-Hook-Signature: $MARK")" = 401 ]
+	[ "$(post "$file" -H "Content-Type: $MARK")" = 415 ] || true
+	curl -s -o /dev/null -H "X-Mark: $MARK" "$URL/nowhere?q=Quinces" -A "$MARK" || true
+	curl -s -o /dev/null -H "Content-Length: $MARK" --data-binary "@$file" "$URL$HOOK" || true
+	curl -s -o /dev/null -H 'Content-Type: text/plain' -H "X-Mark: $MARK" --data-binary "@$file" "$URL$HOOK?q=Quinces"
+	[ "$(curl -s -o /dev/null -w '%{http_code}' --data-binary "@$(marked 4 Deactivated)" "$URL$OFF?q=Quinces")" = 200 ]
+	[ "$(post "$(marked 5 Deactivated)")" = 200 ]
+	# Handed over, tried, captured, forgotten; wrong questions.
+	api() { curl -s -o "$T/api" -w '%{http_code}' --max-time 20 --unix-socket "$ADMIN" "$@"; }
+	[ "$(api --data-binary "@$(marked 6)" "http://x/v1/webhooks/tickets/events?source=recovered")" = 200 ]
+	[ "$(api --data-binary "@$T/odd" "http://x/v1/webhooks/tickets/events?source=recovered&entity=Ticket&id=7")" = 200 ]
+	[ "$(api --data-binary "@$(marked 8)" http://x/v1/handlers/fails/try)" = 200 ]
+	api -d "{\"entity\":\"$MARK\",\"id\":1,\"$MARK\":1}" http://x/v1/forget
+	api -d "{\"entity\":\"$MARK\",\"id\":1}" http://x/v1/forget
+	dead() { [ "$(ctl status --json | jq '.handlers[] | select(.handler == "fails") | .failed')" -ge 2 ]; }
+	poll 40 dead
+	told() { grep -q '"failed"' "$T/out/alerts" && grep -q '"quarantined"' "$T/out/alerts" && grep -q '"signature"' "$T/out/alerts" && grep -q '"loop"' "$T/out/alerts"; }
+	poll 40 told
+	ctl show 1 >/dev/null
+	stop_daemon
+	grep -rqa Quinces "$T/state"
+	logged '^debug: '
+	for reason in stored duplicate quarantined signature type deactivated match retry paused; do logged "reason=$reason"; done
+	never grep -n Quinces "$T/log"
+	never grep -n Quinces "$T/out/alerts"
+}
+
+# Every route, what to ask it, and what its line says. "-": it shows no content and changes nothing.
+routes_table() {
+	cat <<-'EOF'
+		GET /health|/health|-
+		GET /metrics|/metrics|-
+		GET /v1/status|/v1/status|-
+		GET /v1/config|/v1/config|-
+		GET /v1/events|/v1/events|-
+		GET /v1/captures|/v1/captures|-
+		GET /v1/events/ID|/v1/events/1|event 1 shown with
+		GET /v1/events/ID/body|/v1/events/1/body|event 1's body shown
+		POST /v1/reload|/v1/reload {}|reload
+		POST /v1/retry|/v1/retry {"event":1}|retry: 1 deliveries
+		POST /v1/drop|/v1/drop {"event":1}|drop: 0 deliveries
+		POST /v1/handlers/NAME/hold|/v1/handlers/shout/hold {}|hold
+		POST /v1/handlers/NAME/release|/v1/handlers/shout/release {}|release
+		POST /v1/handlers/NAME/try|/v1/handlers/shout/try?event=1|try: handler shout on
+		POST /v1/alerts/NAME/test|/v1/alerts/failed/test|try: alert on
+		POST /v1/webhooks/NAME/registration|/v1/webhooks/tickets/registration {"guid":"g","id":1}|registered: Guid g
+		POST /v1/webhooks/NAME/events|/v1/webhooks/tickets/events?source=refetched {"Action":"Update","EntityType":"Ticket","Id":9}|refetched: update of Ticket/9
+		POST /v1/webhooks/NAME/capture|/v1/webhooks/tickets/capture {"next":2}|capture armed
+		GET /v1/captures/NAME|/v1/captures/FILE|captured request .* shown
+		POST /v1/webhooks/NAME/capture/end|/v1/webhooks/tickets/capture/end {}|capture ended
+		POST /v1/forget|/v1/forget {"entity":"Ticket","id":1}|forget Ticket/1: 1 events
+		POST /v1/guard|/v1/guard {"ended":"2026-01-01T00:00:00Z","ok":true}|guard: ok
+	EOF
+}
+
+has_capture() { [ "$(ctl capture --list --json | jq '.files | length')" -ge 1 ]; }
+
+@test "every route that shows content or changes something logs who did what" {
+	handler shout <<-'EOF'
+		#!/bin/sh
+		echo hello
+	EOF
+	{ conf_top; conf_webhook; conf_handler shout; printf 'alert {\n    command = { "%s" }\n}\n' "$T/handlers/shout"; } >"$T/calloutd.conf"
+	# A route without a row here is one that nobody has thought about.
+	diff <(sed -nE 's/^\t\{ "(GET|POST)", "([^"]+)".*/\1 \2/p' "$ROOT/src/admin/routes.c" | sort) \
+		<(routes_table | cut -d'|' -f1 | sort)
+	start_daemon
+	[ "$(post "$(body 1)")" = 200 ]
+	poll 20 settled
+	routes_table >"$T/table"
+	while IFS='|' read -r route ask line; do
+		before=$(wc -l <"$T/log")
+		path=${ask%% *} data=()
+		[[ $route != POST* ]] || data=(--data-binary "$([[ $ask != *' '* ]] || echo "${ask#* }")")
+		if [[ $path = *FILE ]]; then
+			[ "$(post "$(body 3)")" = 200 ]
+			poll 10 has_capture
+			path=/v1/captures/$(ctl capture --list --json | jq -r '.files[0].file')
+		fi
+		[ "$(curl -s -o "$T/api" -w '%{http_code}' --max-time 20 --unix-socket "$ADMIN" "${data[@]}" "http://x$path")" = 200 ] ||
+			{ echo "$route: $(cat "$T/api")"; return 1; }
+		[ "$line" != - ] || continue
+		said() { tail -n "+$((before + 1))" "$T/log" | grep -q -- "$line.*uid=$(id -u)"; }
+		poll 10 said || { echo "no line with uid: $route"; return 1; }
+		poll 20 settled
+	done <"$T/table"
+}
