@@ -85,7 +85,7 @@ static const struct command commands[] = {
 	  "Name an EVENT, or --handler for all of a handler's. What runs is not touched.\n" },
 	{ "forget", "", "remove the content of one record for good", 0, 0,
 	  OPTION(OPT_ENTITY) | OPTION(OPT_ID) | OPTION(OPT_DRY_RUN) | OPTION(OPT_DROP_WAITING), cmd_forget,
-	  "Needs --entity and --id. That something came, and when, stays. docs/privacy.md\nsays what is reached and what is not.\n" },
+	  "Needs --entity and --id. That something came, and when, stays.\ncalloutctl(1) says what is reached and what is not.\n" },
 	{ "hold", "HANDLER", "let a handler's events wait", 1, 1, OPTION(OPT_FOR), cmd_hold, "" },
 	{ "release", "HANDLER", "end a handler's hold or pause, or let a held record go", 1, 1, OPTION(OPT_RECORD),
 	  cmd_release, "With --record the handler's own hold or pause stays; without it held records stay.\n" },

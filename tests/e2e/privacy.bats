@@ -276,3 +276,70 @@ has_capture() { [ "$(ctl capture --list --json | jq '.files | length')" -ge 1 ];
 		poll 20 settled
 	done <"$T/table"
 }
+
+# ---- docs/privacy.md ----
+
+privacy() { cat "$ROOT/docs/privacy.md"; }
+
+@test "docs/privacy.md: its commands are understood, its settings and defaults are the real ones" {
+	conf_usual
+	start_daemon
+	[ "$(post "$(body 351181)")" = 200 ]
+	poll 20 settled
+	privacy | grep -oE '^    (calloutctl|journalctl) .*|`calloutctl [^`]*`|`journalctl [^`]*`' | sed 's/^ *//; s/`//g' | sort -u >"$T/shown"
+	[ "$(wc -l <"$T/shown")" -ge 9 ]
+	while read -r program arguments; do
+		status=0
+		if [ "$program" = journalctl ]; then
+			mkdir -p "$T/journal"
+			# shellcheck disable=SC2086 # words
+			journalctl -q --no-pager -D "$T/journal" $arguments || status=$?
+		elif [[ $arguments = *' '* && $arguments != webhook* ]]; then
+			# shellcheck disable=SC2086 # words
+			ctl $arguments >"$T/answer" 2>&1 || status=$?
+		else
+			# shellcheck disable=SC2086 # words
+			ctl ${arguments% NAME} --help >"$T/answer" || status=$?
+		fi
+		[ "$status" -lt 2 ] || { echo "not understood: $program $arguments"; cat "$T/answer"; return 1; }
+	done <"$T/shown"
+	ctl config >"$T/config"
+	for pair in $(privacy | grep -oE '`(keep[a-z-]*|max-size)` \([0-9]+[dG]\)' | tr -d '`()' | tr ' ' '=' | sort -u); do
+		grep -qE "^${pair%=*} *= *\"${pair#*=}\"" "$T/config" || { echo "not the default: $pair"; return 1; }
+	done
+	[ "$(privacy | grep -cE '^\| .*`(keep[a-z-]*)` \(')" -ge 3 ]
+	for setting in keep keep-payload keep-failed keep-keys max-size log-level log-output; do
+		privacy | grep -q "\`$setting\`"
+		"$BUILD/calloutd" --settings | sed 's/.*\.//' | grep -qx "$setting"
+	done
+}
+
+@test "docs/privacy.md: every file that there is has its row, with the mode it says" {
+	conf_usual
+	start_daemon
+	ctl capture tickets --stop 2>/dev/null || true
+	curl -s -o /dev/null --unix-socket "$ADMIN" -d '{}' http://x/v1/webhooks/tickets/capture
+	[ "$(post "$(body 1)")" = 200 ]
+	poll 10 has_capture
+	: >"$T/state/calloutd.db.v1"
+	# The lock and, without systemd, the runner's own directory are in calloutd(8).
+	while read -r mode name; do
+		case $name in
+		lock | runner) continue ;;
+		*.db-shm | *.db-wal | *.db | captures | last-good.conf | reserve | *.db.v1) ;;
+		*) echo "not in docs/privacy.md: $name"; return 1 ;;
+		esac
+		privacy | grep -q "$name" || { echo "not in docs/privacy.md: $name"; return 1; }
+		[ "$name" = calloutd.db.v1 ] || [ "$mode" = 600 ] || [ "$name $mode" = 'captures 700' ]
+	done < <(find "$T/state" -mindepth 1 -maxdepth 1 -printf '%m %f\n')
+	# Users and directories are those of the units.
+	for pair in 'calloutd calloutd' 'calloutd-runner@ calloutd-runner' 'calloutd-guard calloutd-guard'; do
+		read -r unit user <<<"$pair"
+		grep -qx "User=$user" "$ROOT/systemd/$unit.service"
+		grep -qx 'StateDirectoryMode=0700' "$ROOT/systemd/$unit.service"
+		privacy | grep -q "/var/lib/$user"
+	done
+	grep -qx 'SocketGroup=calloutd-admin' "$ROOT/systemd/calloutd-admin.socket"
+	grep -q '^LimitCORE=0' "$ROOT/systemd/calloutd.service"
+	grep -q '^LimitCORE=0' "$ROOT/systemd/calloutd-runner@.service"
+}
