@@ -22,6 +22,7 @@ struct captures {
 	struct capture_entry *queue, **last;
 	size_t queued, queued_bytes;
 	uint64_t min_free;
+	int64_t last_id_ms;
 	_Atomic unsigned armed;
 	bool running, stop;
 	pthread_t thread;

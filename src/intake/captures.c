@@ -236,22 +236,16 @@ struct captures *captures_free(struct captures *c)
 	return NULL;
 }
 
-/* "20261125T201500123Z": sorts by time, and is no two captures'. */
+/* "20261125T201500123Z": sorts by time, and no other capture since the start has it. */
 static void make_id(struct captures *c, int64_t now_ms, char dst[static CAPTURE_NAME_MAX])
 {
-	bool taken = true;
+	char text[CLOCK_TEXT_LEN], *to = dst;
 
-	for (; taken; now_ms++) {
-		char text[CLOCK_TEXT_LEN], *to = dst;
-
-		for (const char *at = clock_text(now_ms, text); *at && to < dst + CAPTURE_NAME_MAX - 8; at++)
-			if (*at != '-' && *at != ':' && *at != '.')
-				*to++ = *at;
-		*to = '\0';
-		taken = false;
-		for (const struct capture *k = c->first; k; k = k->next)
-			taken = taken || (k->view.id != dst && strcmp(k->view.id, dst) == 0);
-	}
+	c->last_id_ms = now_ms > c->last_id_ms ? now_ms : c->last_id_ms + 1;
+	for (const char *at = clock_text(c->last_id_ms, text); *at && to < dst + CAPTURE_NAME_MAX - 8; at++)
+		if (*at != '-' && *at != ':' && *at != '.')
+			*to++ = *at;
+	*to = '\0';
 }
 
 /* With the lock held. */

@@ -9,8 +9,6 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,14 +160,32 @@ static int read_runs(struct store *s, int64_t event, struct run **ret, size_t *r
 	return r;
 }
 
+/* "(one run of 3 events: its output is with event 17)\n", and nothing else: 17. 0: another text. */
+static int64_t pointed_to(const char *text)
+{
+	static const char start[] = "(one run of ", middle[] = " events: its output is with event ", stop[] = ")\n";
+	const char *at = text;
+	int64_t event = 0;
+
+	if (strncmp(at, start, strlen(start)) != 0)
+		return 0;
+	at += strlen(start);
+	at += strspn(at, "0123456789");
+	if (strncmp(at, middle, strlen(middle)) != 0)
+		return 0;
+	for (at += strlen(middle); *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(event, 10, &event) || __builtin_add_overflow(event, *at - '0', &event))
+			return 0;
+	return strcmp(at, stop) == 0 ? event : 0;
+}
+
 /* The event that this output says the run's output is with; 0: it is the output itself. */
 static int leader_of(struct store *s, int64_t output, int64_t *ret_event)
 {
 	sqlite3_stmt *st = s->st[ST_FORGET_POINTER];
 	struct bind b = bind_begin(st);
-	unsigned company;
 	char text[96];
-	int end = 0, r;
+	int r;
 
 	*ret_event = 0;
 	bind_int(&b, output);
@@ -178,9 +194,7 @@ static int leader_of(struct store *s, int64_t output, int64_t *ret_event)
 		return r;
 	column_text(st, 0, text, sizeof(text));
 	(void)sqlite3_reset(st);
-	if (sscanf(text, "(one run of %u events: its output is with event %" SCNd64 ")\n%n", &company, ret_event, &end) != 2 ||
-	    !end || text[end])
-		*ret_event = 0;
+	*ret_event = pointed_to(text);
 	return 0;
 }
 

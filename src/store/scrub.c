@@ -227,7 +227,7 @@ static int prepare(struct walk *w)
 	if (rc != SQLITE_OK || !w->file || !w->file->pMethods)
 		return -EOPNOTSUPP;
 	w->size = w->s->page_bytes;
-	w->page = malloc(w->size);
+	w->page = calloc(1, w->size);
 	if (!w->page)
 		return -ENOMEM;
 	rc = w->file->pMethods->xRead(w->file, header, sizeof(header), 0);
