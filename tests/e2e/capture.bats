@@ -29,7 +29,7 @@ only() { find "$T/got" -name '*.http' | sort | sed -n "${1}p"; }
 @test "requests of every verdict are written down whole, without secrets, and verify tells what is wrong with each" {
 	{ printf 'max-body = "4K"\n'; conf_top; conf_webhook; conf_handler record; } >"$T/calloutd.conf"
 	start_daemon
-	capture tickets --next 9
+	capture tickets --next 10
 	file=$(body 1)
 	[ "$(post "$file" -H 'Authorization: Bearer sesame-1' -H 'Cookie: c=sesame-2' -H "X-Original-URI: $HOOK" -H 'X-Plain: kept')" = 200 ]
 	poll 15 has_files 1
@@ -52,9 +52,13 @@ only() { find "$T/got" -name '*.http' | sort | sed -n "${1}p"; }
 	[ "$(post "$(body 2)" -H 'Transfer-Encoding: chunked')" = 200 ]
 	poll 15 has_files 8
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -X POST -d gone "$URL$OFF")" = 200 ]
+	poll 15 has_files 9
+	{ cat "$file"; echo; } >"$T/longer"
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -H "X-Hook-Signature: $(sign "$file")" \
+		--data-binary "@$T/longer" "$URL$HOOK")" = 401 ]
 	ends_with 0
 	grep -q '^Ended: it has as many requests as were asked for\.$' "$T/said"
-	[ "$(grep -c '^    calloutctl verify --file ' "$T/said")" = 9 ]
+	[ "$(grep -c '^    calloutctl verify --file ' "$T/said")" = 10 ]
 
 	# The first one, byte for byte.
 	sed '1,/^\r$/d' "$(only 1)" | cmp - "$file"
@@ -68,9 +72,9 @@ only() { find "$T/got" -name '*.http' | sort | sed -n "${1}p"; }
 	# As far as it was read.
 	[ "$(sed '1,/^\r$/d' "$(only 7)" | wc -c)" -le 4096 ]
 
-	verdicts=$(for n in 1 2 3 4 5 6 7 8 9; do sed -n 's/^X-Calloutd-Verdict: \(.*\)\r$/\1/p; s/^X-Calloutd-Answer: \([a-z0-9]*\).*\r$/\1/p' "$(only "$n")" | paste -sd' '; done)
+	verdicts=$(for n in 1 2 3 4 5 6 7 8 9 10; do sed -n 's/^X-Calloutd-Verdict: \(.*\)\r$/\1/p; s/^X-Calloutd-Answer: \([a-z0-9]*\).*\r$/\1/p' "$(only "$n")" | paste -sd' '; done)
 	diff <(echo "$verdicts") <(printf '%s\n' 'stored 200' 'signature 401' 'signature 401' 'type 415' 'method 405' \
-		'too-large 413' 'too-large none' 'stored 200' 'deactivated 200')
+		'too-large 413' 'too-large none' 'stored 200' 'deactivated 200' 'signature 401')
 
 	# What verify says is right; the webhook is found without its path.
 	explain() { ctl verify --file "$(only "$1")" --json; }
@@ -90,12 +94,16 @@ only() { find "$T/got" -name '*.http' | sort | sed -n "${1}p"; }
 	run explain 9
 	jq -e '.causes[0].code == "no-header"' <<<"${lines[0]}"
 
+	run explain 10
+	[ "$status" = 1 ]
+	jq -e '.causes[0].code == "newline-added" and .webhook == "tickets" and .secret == 1' <<<"${lines[0]}"
+
 	# Private, logged by uid, listed, no secret in the log.
 	[ "$(stat -c %a "$T/state/captures")" = 700 ]
 	[ "$(stat -c %a "$T"/got/* "$T"/state/captures/* | sort -u)" = 600 ]
-	logged "capture armed: the next 9 requests until .*webhook=tickets.*uid=$(id -u)"
+	logged "capture armed: the next 10 requests until .*webhook=tickets.*uid=$(id -u)"
 	logged "captured request .*-001 shown .*uid=$(id -u)"
-	[ "$(ctl capture --list --json | jq '.files | length')" = 9 ]
+	[ "$(ctl capture --list --json | jq '.files | length')" = 10 ]
 	ctl capture --list | grep -q 'tickets.*ended: it has as many'
 	never grep -q -e sesame -e "${HOOK##*/}" "$T/log"
 }
