@@ -45,6 +45,7 @@ enum option_id {
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
 	OPT_NEXT, OPT_OUTPUT, OPT_STOP, OPT_LIST, OPT_FILE, OPT_DROP_WAITING,
+	OPT_EVENTS, OPT_PUBLIC_URL, OPT_TLS_CERTIFICATE, OPT_TLS_KEY, OPT_LISTEN, OPT_USERNAME, OPT_OWNER, OPT_DIRECTORY, OPT_ADD,
 	OPT_COUNT_
 };
 
@@ -62,7 +63,8 @@ struct client;
 
 struct ctl {
 	const struct command *command;
-	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value */
+	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value; of repeated ones the last */
+	uint64_t repeated;              /* bits of enum option_id */
 	char **args;                    /* NULL-terminated */
 	int arg_count;
 	bool colour;
@@ -235,6 +237,14 @@ int when_parse(const char *text, int64_t now_ms, int64_t *ret_ms);
 /* "3 s", "2 h 5 min": for people. Returns dst. */
 const char *span_text(int64_t ms, char dst[static WHEN_LEN]);
 
+/* ---- random.c ---- */
+
+/* So many characters of an alphabet of 2, 4, ... 256; no NUL follows. */
+void random_text(char *dst, size_t len, const char *alphabet);
+/* 6 bits a character, none of which needs escaping anywhere; and 4. */
+#define RANDOM_64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+#define RANDOM_16 "0123456789abcdef"
+
 /* ---- what several families share ---- */
 
 /* events.c */
@@ -320,5 +330,6 @@ enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
 enum exit_status cmd_capture(struct ctl *ctl);
 enum exit_status cmd_forget(struct ctl *ctl);
+enum exit_status cmd_init(struct ctl *ctl);
 
 #endif

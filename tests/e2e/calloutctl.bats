@@ -3,7 +3,7 @@
 
 load lib
 
-COMMANDS='status config reload events show tail retry drop hold release try alert send sign verify recover guard'
+COMMANDS='init status config reload events show tail retry drop forget hold release try alert send sign capture verify recover guard'
 
 setup() {
 	make_home
