@@ -28,11 +28,11 @@ _calloutctl() {
 	COMPREPLY=()
 
 	case $before in
-	--config | --socket | --secret-file | --request | --tls-certificate | --tls-key)
+	--config | --socket | --secret-file | --file | --request | --tls-certificate | --tls-key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--state-directory | --directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+	--state-directory | --directory | --output) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--webhook) words=$(_calloutctl_names webhook) ;;
 	--handler) words=$(_calloutctl_names handler) ;;
 	--kind) words='event quarantined deactivated restored' ;;
@@ -43,7 +43,7 @@ _calloutctl() {
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
 	--events) words='create,update,delete create update delete' ;;
-	--public-url | --username | --owner | --listen | --id | --since | --until | --before | --limit | --record | --via | --header) return ;;
+	--public-url | --username | --owner | --listen | --id | --since | --until | --before | --limit | --record | --next | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -59,7 +59,7 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' init status config reload events show tail retry drop replay hold release try alert send sign verify webhook recover guard backup restore' ;;
+	'') words+=' init status config reload events show tail retry drop replay forget hold release try alert send sign capture verify webhook recover guard backup restore' ;;
 	init) words+=' --entity --events --public-url --handler --username --owner --tls-certificate --tls-key --listen --webhook --directory --add' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
@@ -67,6 +67,7 @@ _calloutctl() {
 	retry) words+=" --failed --quarantined --skip-late $bulk" ;;
 	drop) words+=" --failed --yes $bulk" ;;
 	replay) words+=" --action --again $bulk" ;;
+	forget) words+=' --entity --id --dry-run --drop-waiting' ;;
 	hold) words+=" --for $(_calloutctl_names handler)" ;;
 	release) words+=" --record $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;
@@ -75,7 +76,8 @@ _calloutctl() {
 	restore) words+=' --dry-run --force --hold --moved --state-directory' ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
-	verify) words+=' --webhook --secret-file --header --request' ;;
+	capture) words+=" --next --for --output --stop --list $(_calloutctl_names webhook)" ;;
+	verify) words+=' --webhook --secret-file --header --file --request' ;;
 	recover) words+=' --webhook --since --refetch --delete --dry-run' ;;
 	guard) words+=' --dry-run --at-most' ;;
 	webhook) words+=" $(_calloutctl_webhook "$i")" ;;

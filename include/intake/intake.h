@@ -17,6 +17,7 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "callout/site.h"
+#include "intake/captures.h"
 #include "store/journal.h"
 
 struct intake;
@@ -48,6 +49,7 @@ struct intake_options {
 	void (*deactivated)(void *arg);
 	void *arg;
 	struct alerts *alerts;          /* borrowed until intake_stop(); NULL: nobody is told */
+	struct captures *captures;      /* likewise; NULL: requests cannot be captured */
 };
 
 /*

@@ -315,6 +315,55 @@ int store_understand(struct store *s, int64_t event, const struct event_new *e, 
  */
 int store_let_go(struct store *s, const char *handler, const char *record, int64_t now_ms, unsigned *ret_count);
 
+/* ---- forgetting a record ---- */
+
+enum forget_phase {
+	FORGET_FIND,            /* its events are looked for, and what of them waits or runs is counted */
+	FORGET_FOUND,           /* ... done: the caller says DROP or REMOVE */
+	FORGET_DROP,            /* what waits is dropped */
+	FORGET_DROPPED,
+	FORGET_REMOVE,          /* bodies, headers, outputs go (with dry: are counted) */
+	FORGET_REMOVED,
+};
+
+struct forget_progress {
+	enum forget_phase phase;
+	int64_t at;
+	size_t events;
+	unsigned waiting, running;      /* deliveries, when they were looked for */
+	unsigned dropped, bodies, headers, outputs;
+	unsigned shared;                /* outputs kept with other events of runs that its events were part of */
+	unsigned busy;                  /* events passed over, since they wait or run again */
+};
+
+struct forget {
+	const char *entity;             /* canonical, or as received */
+	int64_t id;
+	bool dry;
+	int64_t now_ms;
+	const struct delivery_key *running;     /* under way now */
+	size_t running_count;
+	struct forget_progress now;     /* committed; the caller copies `then` here once it is */
+	struct forget_progress then;    /* as the step leaves it */
+	int64_t *events;                /* forget_release() */
+	size_t cap;
+};
+/* One small step of f->now.phase. What is written on disk anew may still be seen in the file: store_scrub(). */
+int store_forget(struct store *s, struct forget *f);
+void forget_release(struct forget *f);
+
+/*
+ * Overwrite what is left of removed content in pages and the WAL: the journal does so step by step after this.
+ * store_scrubbing(): not done yet. store_scrubbed(): 0 or why it ended early (-EBUSY: a reader does not let
+ * go of the WAL), and in how many places something was left.
+ */
+void store_scrub(struct store *s);
+bool store_scrubbing(const struct store *s);
+int store_scrubbed(const struct store *s, uint64_t *ret_cleaned);
+
+/* Remove the copies calloutd.db.vN that upgrades have left (with dry: count them). */
+int store_forget_copies(struct store *s, bool dry, unsigned *ret_count);
+
 /* ---- webhooks at Autotask ---- */
 
 /* What a webhook of ours is there, as calloutctl found out. */

@@ -186,6 +186,7 @@ static struct admin *admin_new(const struct admin_options *o)
 	a->dispatcher = o->dispatcher;
 	a->intake = o->intake;
 	a->alerts = o->alerts;
+	a->captures = o->captures;
 	a->daemon = o->daemon;
 	a->operators.fd = a->metrics.fd = -1;
 	atomic_init(&a->stopping, false);

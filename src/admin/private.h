@@ -27,6 +27,7 @@
 #include "base/door.h"
 #include "base/log.h"
 #include "base/writer.h"
+#include "intake/captures.h"
 
 #define CONNECTIONS_MAX 64      /* of each socket */
 #define IDLE_SECONDS 30         /* a connection on which nothing moves is closed */
@@ -170,6 +171,7 @@ struct admin {
 	struct dispatcher *dispatcher;
 	struct intake *intake;
 	struct alerts *alerts;
+	struct captures *captures;
 	struct admin_daemon daemon;
 	char *state_directory;
 	char *socket_path;              /* ours to remove; NULL: passed */
@@ -244,6 +246,11 @@ bool request_event_exists(struct request *q);
 /* One step of a retry, drop or replay of what the question picks out. Answers or puts q to sleep. */
 void again_step(struct request *q, enum again what);
 
+/* ---- capture.c ---- */
+
+/* The array "captures": what is armed, or also the last ones that have ended. */
+void captures_write(struct admin *a, struct writer *w, bool all);
+
 /* ---- events.c ---- */
 
 /* Names as they are stored: canonical where known, actions in lower case. */
@@ -259,6 +266,11 @@ int request_body(struct request *q, int64_t id, struct event *ret, void **ret_bo
 extern const struct route routes[];
 extern const size_t route_count;
 
+void post_forget(struct request *q);
+void get_captures(struct request *q);
+void get_capture(struct request *q);
+void post_capture(struct request *q);
+void post_capture_end(struct request *q);
 void get_status(struct request *q);
 void get_health(struct request *q);
 void get_config(struct request *q);

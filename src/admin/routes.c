@@ -31,6 +31,11 @@ const struct route routes[] = {
 	{ "POST", "/v1/webhooks/NAME/registration", 0, ASKS(GUID) | ASKS(ID), false, BODY_QUESTION, post_registration },
 	{ "POST", "/v1/webhooks/NAME/events", ASKS_HANDED, 0, false, BODY_CALLOUT, post_handed },
 	{ "POST", "/v1/backup", 0, 0, false, BODY_QUESTION, post_backup },
+	{ "POST", "/v1/forget", 0, ASKS(ENTITY) | ASKS(ID) | ASKS(DRY_RUN) | ASKS(DROP_WAITING), false, BODY_QUESTION, post_forget },
+	{ "GET", "/v1/captures", 0, 0, false, BODY_QUESTION, get_captures },
+	{ "GET", "/v1/captures/NAME", 0, 0, false, BODY_QUESTION, get_capture },
+	{ "POST", "/v1/webhooks/NAME/capture", 0, ASKS(NEXT) | ASKS(UNTIL), false, BODY_QUESTION, post_capture },
+	{ "POST", "/v1/webhooks/NAME/capture/end", 0, 0, false, BODY_QUESTION, post_capture_end },
 	{ "POST", "/v1/guard", 0, 0, false, BODY_REPORT, post_guard },
 };
 const size_t route_count = ARRAY_LEN(routes);

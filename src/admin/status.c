@@ -206,6 +206,7 @@ static void write_status(struct writer *w, struct admin *a, const struct picture
 	write_handlers(w, p);
 	write_running(w, p);
 	write_alerts(w, &p->alerts);
+	captures_write(a, w, false);
 	writer_uint(w, "log_dropped", log_dropped());
 	writer_end(w);
 }

@@ -46,6 +46,7 @@ enum option_id {
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
 	OPT_AGAIN, OPT_SKIP_LATE, OPT_QUARANTINED,
 	OPT_FORCE, OPT_HOLD, OPT_MOVED,
+	OPT_NEXT, OPT_OUTPUT, OPT_STOP, OPT_LIST, OPT_FILE, OPT_DROP_WAITING,
 	OPT_EVENTS, OPT_PUBLIC_URL, OPT_TLS_CERTIFICATE, OPT_TLS_KEY, OPT_LISTEN, OPT_USERNAME, OPT_OWNER, OPT_DIRECTORY, OPT_ADD,
 	OPT_COUNT_
 };
@@ -363,6 +364,8 @@ enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
 enum exit_status cmd_backup(struct ctl *ctl);
 enum exit_status cmd_restore(struct ctl *ctl);
+enum exit_status cmd_capture(struct ctl *ctl);
+enum exit_status cmd_forget(struct ctl *ctl);
 enum exit_status cmd_init(struct ctl *ctl);
 
 #endif

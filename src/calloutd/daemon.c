@@ -179,6 +179,7 @@ static int open_intake(struct daemon *d, struct error *err)
 		.deactivated = on_deactivated,
 		.arg = d,
 		.alerts = d->alerts,
+		.captures = d->captures,
 	};
 
 	return intake_open(&o, &d->intake, err);
@@ -193,6 +194,7 @@ static void start_admin(struct daemon *d)
 		.dispatcher = d->dispatcher,
 		.intake = d->intake,
 		.alerts = d->alerts,
+		.captures = d->captures,
 		.daemon = {
 			.reload = admin_reload,
 			.site = admin_site,
@@ -238,6 +240,9 @@ static int start_rooms(struct daemon *d, struct error *err)
 	r = alerting_open(d);
 	if (r < 0)
 		return error_set(err, -r, "cannot prepare alerts: %s", strerror(-r));
+	r = captures_new(d->state, &d->captures, err);
+	if (r < 0)
+		return r;
 	/* Autotask can connect from here on, and waits while the store is recovered. */
 	r = open_intake(d, err);
 	if (r < 0)
@@ -318,6 +323,7 @@ void daemon_stop(struct daemon *d)
 	d->site = site_unref(d->site);
 	d->loop = loop_free(d->loop);
 	d->alerts = alerts_free(d->alerts);
+	d->captures = captures_free(d->captures);
 	passed_release(&d->passed);
 }
 
@@ -348,6 +354,7 @@ static int reload_steps(struct daemon *d, char *note, size_t note_cap, struct er
 	journal_limits_set(d->journal, &limits);
 	log_level(site_conf(site)->log_level);
 	dispatcher_reload(d->dispatcher, site);
+	captures_reload(d->captures, site_conf(site));
 	outside_register(d);
 	(void)conf_check(site_conf(site), log_finding, NULL);
 	(void)site_unref(d->site);

@@ -17,7 +17,7 @@ static void log_match(const struct draft *d, const struct conf_handler *h, enum 
 	const struct log_ctx ctx = { .webhook = d->webhook, .handler = h->title, .reason = "match" };
 	char text[128];
 
-	log_debug(&ctx, "%s: %s", d->record, match_text(m, h, condition, text, sizeof(text)));
+	log_debug(&ctx, "%s: %s", callout_loggable(d->record), match_text(m, h, condition, text, sizeof(text)));
 }
 
 static int match(struct draft *d)

@@ -115,6 +115,7 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	in->deactivated = o->deactivated;
 	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
+	atomic_init(&in->captures, o->captures);
 	in->clients = clients_new();
 	r = in->clients ? build(in, o, err) : error_no_memory(err);
 	if (r < 0) {
@@ -292,6 +293,7 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 		in->stored = NULL;
 		in->deactivated = NULL;
 		atomic_store(&in->alerts, NULL);
+		atomic_store(&in->captures, NULL);
 		(void)pthread_mutex_unlock(&in->stored_lock);
 		return NULL;
 	}

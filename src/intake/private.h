@@ -12,6 +12,7 @@
  *   draft.c     from a body to what the store accepts (admin/ uses it too)
  *   record.c    from a verdict to the journal, and back
  *   report.c    a verdict's answer, its log line and its counter
+ *   captures.c, capture_file.c, capture_take.c  requests written down for an operator
  *   alarm.c     what of it somebody should be told
  *   clients.c   requests in flight per client
  *   tally.c     counters, notices and log lines per webhook
@@ -38,6 +39,7 @@
 #include "callout/signature.h"
 #include "callout/site.h"
 #include "intake/address.h"
+#include "intake/captures.h"
 #include "intake/draft.h"
 #include "intake/intake.h"
 #include "intake/tls.h"
@@ -282,7 +284,7 @@ struct request {
 	bool suspended;                 /* from submitting until libmicrohttpd calls again */
 	bool close;                     /* answered at once: nothing more may be read from this connection */
 	bool last;                      /* the last request of its connection */
-	bool reported;
+	bool reported, answered;
 	enum verdict verdict;
 	const char *detail;             /* for the log: a static text, or NULL */
 	unsigned signatures;
@@ -290,6 +292,7 @@ struct request {
 	struct buf body;
 	size_t forgotten;               /* bytes of a refused body, read and not kept */
 	struct buf headers;             /* of deactivation notices */
+	struct taking *taking;          /* for an armed capture; NULL: not captured */
 	struct signature_match match;
 	struct draft draft;             /* what the journal is given */
 	/* what it answered */
@@ -309,6 +312,14 @@ bool record_submit(struct request *q);
 enum MHD_Result report_answer(struct request *q);
 /* Count and log the verdict, once. */
 void report(struct request *q);
+unsigned report_status(enum verdict v);
+const char *report_reason(enum verdict v);
+
+/* capture_take.c: each does nothing unless a capture of the webhook was armed when the request began */
+void capture_begin(struct request *q, const char *method, const char *version);
+void capture_body(struct request *q, const char *data, size_t len);     /* of a refused request */
+void capture_end(struct request *q);    /* after the answer; takes the body away */
+void capture_release(struct request *q);
 
 /* endpoint.c: the callbacks of libmicrohttpd; cls is the listener. */
 void *endpoint_begin(void *cls, const char *uri, struct MHD_Connection *connection);
@@ -331,6 +342,7 @@ struct intake {
 	void (*deactivated)(void *arg);
 	void *arg;
 	struct alerts *_Atomic alerts;  /* NULL: nobody is told (any more) */
+	struct captures *_Atomic captures;      /* NULL: none can be armed */
 	struct tls *tls;                /* NULL: no HTTPS */
 	struct tallies tallies;
 	struct clients *clients;

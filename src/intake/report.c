@@ -37,6 +37,16 @@ static const struct row {
 };
 _Static_assert(ARRAY_LEN(rows) == VERDICT_COUNT_, "every verdict has its row");
 
+unsigned report_status(enum verdict v)
+{
+	return rows[v].status;
+}
+
+const char *report_reason(enum verdict v)
+{
+	return rows[v].reason;
+}
+
 /* ---- the answer ---- */
 
 static bool add_headers(struct request *q, struct MHD_Response *response)
@@ -72,6 +82,7 @@ enum MHD_Result report_answer(struct request *q)
 		return MHD_NO;
 	if (add_headers(q, response))
 		result = MHD_queue_response(q->connection, row->status, response);
+	q->answered = result == MHD_YES;
 	MHD_destroy_response(response);
 	return result;
 }
@@ -95,11 +106,13 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 	(void)signer(q, by, sizeof(by));
 	switch (q->verdict) {
 	case VERDICT_STORED:
-		(void)snprintf(dst, cap, "stored: %s of %s (%s), %zu handlers", q->draft.callout.action, q->draft.record, by,
+		(void)snprintf(dst, cap, "stored: %s of %s (%s), %zu handlers", callout_loggable(q->draft.callout.action),
+			       callout_loggable(q->draft.record), by,
 			       q->draft.handler_count);
 		break;
 	case VERDICT_DUPLICATE:
-		(void)snprintf(dst, cap, "repeats an event: %s of %s (%s)", q->draft.callout.action, q->draft.record, by);
+		(void)snprintf(dst, cap, "repeats an event: %s of %s (%s)", callout_loggable(q->draft.callout.action),
+			       callout_loggable(q->draft.record), by);
 		break;
 	case VERDICT_QUARANTINED:
 		(void)snprintf(dst, cap, "signed but not understood, stored as quarantined (%s): %s", by, q->draft.why);
@@ -128,7 +141,7 @@ static void log_line(const struct request *q)
 	const struct log_ctx ctx = {
 		.event = q->verdict == VERDICT_UNAVAILABLE ? 0 : q->accepted.event,
 		.webhook = q->hook ? q->hook->conf->title : NULL,
-		.entity = *q->draft.callout.entity ? q->draft.callout.entity : NULL,
+		.entity = *q->draft.callout.entity ? callout_loggable(q->draft.callout.entity) : NULL,
 		.record = q->draft.callout.id,
 		.reason = row->reason,
 		.client = *q->client ? q->client : NULL,

@@ -238,6 +238,22 @@ static void copies_turn(struct journal *j, int64_t now)
 	j->copies_at_ms = next_ms == INT64_MAX ? INT64_MAX : now + between(next_ms - wall_ms, ROOM_MS, PRUNE_FAR_MS);
 }
 
+/* ---- overwriting what is left of what was forgotten ---- */
+
+#define SCRUB_EVERY_MS 50       /* while jobs wait, or a reader is in the way */
+
+static void scrub_turn(struct journal *j, bool idle, int64_t now)
+{
+	int r;
+
+	if (now < j->scrub_at_ms && !idle)
+		return;
+	r = store_scrub_step(j->store);
+	j->scrub_at_ms = clock_mono_ms() + SCRUB_EVERY_MS;
+	if (r < 0)
+		failed(j, r);
+}
+
 /* ---- in turn ---- */
 
 static void keep_room(struct journal *j, int64_t now)
@@ -274,6 +290,8 @@ void keep_turn(struct journal *j, bool idle)
 		prune_turn(j, idle);
 	if (!j->dead && idle && now >= j->copies_at_ms)
 		copies_turn(j, now);
+	if (!j->dead && store_scrubbing(j->store))
+		scrub_turn(j, idle, now);
 }
 
 int64_t keep_next_ms(struct journal *j)
@@ -287,6 +305,8 @@ int64_t keep_next_ms(struct journal *j)
 	next = soonest(j->room_at_ms, j->probe_at_ms);
 	next = soonest(next, j->checkpoint_at_ms);
 	next = soonest(next, j->copies_at_ms);
+	if (store_scrubbing(j->store))
+		next = soonest(next, j->store->scrub.tries ? j->scrub_at_ms : 0);
 	return soonest(next, j->prune_at_ms);
 }
 

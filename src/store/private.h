@@ -89,6 +89,12 @@ enum statement {
 	ST_SEEN_OLDEST,
 	ST_PRUNE_SEEN_BODY,
 	ST_SEEN_BODY_OLDEST,
+	ST_FORGET_FIND,
+	ST_FORGET_RUNS,
+	ST_FORGET_POINTER,
+	ST_FORGET_COMPANY,
+	ST_FORGET_OUTPUT_GONE,
+	ST_FORGET_CONTENT,
 	ST_PAGES,
 	ST_FREE_PAGES,
 	ST_COUNT_
@@ -101,6 +107,16 @@ struct handler_entry {
 	int64_t low_water;
 	bool dirty;
 	char name[CALLOUT_NAME_MAX + 1];
+};
+
+/* scrub.c: where it is. */
+struct scrub {
+	bool wanted;
+	size_t table;
+	int64_t after;          /* keys up to here are done */
+	unsigned tries;
+	int result;             /* 0, or why it ended */
+	uint64_t cleaned;       /* places that were not zeros */
 };
 
 struct store {
@@ -121,6 +137,7 @@ struct store {
 	size_t handler_count, handler_cap;
 	uint64_t page_bytes;
 	struct pruning prune;
+	struct scrub scrub;
 };
 
 /* handler.c */
@@ -164,6 +181,9 @@ int delivery_set(struct store *s, int64_t handler, int64_t event, enum delivery_
 int store_reload(struct store *s);      /* read again what is kept in memory */
 int store_probe(struct store *s);       /* write and commit something of no account */
 bool store_is_trouble(int result);      /* the disk's or the file's fault, not the caller's */
+
+/* scrub.c: one step; 0, or STORE_FATAL (everything else is store_scrubbed()'s). Outside a transaction. */
+int store_scrub_step(struct store *s);
 
 /* prune.c */
 int store_pages(struct store *s, uint64_t *ret_used_bytes, uint64_t *ret_free_bytes);

@@ -157,6 +157,17 @@ const char *const store_statements[ST_COUNT_] = {
 		"DELETE FROM seen_body WHERE key IN (SELECT key FROM seen_body"
 		" WHERE received_ms < ? ORDER BY received_ms LIMIT ?)",
 	[ST_SEEN_BODY_OLDEST] = "SELECT min(received_ms) FROM seen_body",
+	[ST_FORGET_FIND] =
+		"SELECT id FROM event WHERE id > ? AND id <= ? AND record_id = ? AND (entity = ? OR entity_raw = ?)"
+		" ORDER BY id",
+	[ST_FORGET_RUNS] = "SELECT handler, run, started_ms, ended_ms, output FROM attempt WHERE event = ?",
+	[ST_FORGET_POINTER] =   /* as it was written: of no other output anything is read */
+		"SELECT CAST(err AS TEXT) FROM output WHERE id = ? AND length(out) = 0 AND length(err) < 96",
+	[ST_FORGET_COMPANY] =
+		"SELECT event, run, output FROM attempt WHERE event >= ? AND event <= ? AND handler = ?"
+		" AND started_ms = ? AND ended_ms = ? AND output IS NOT NULL AND event <> ? ORDER BY event LIMIT 1",
+	[ST_FORGET_OUTPUT_GONE] = "UPDATE attempt SET output = NULL WHERE event = ? AND handler = ? AND run = ?",
+	[ST_FORGET_CONTENT] = "SELECT headers IS NOT NULL FROM content WHERE event = ?",
 	[ST_PAGES] = "PRAGMA page_count",
 	[ST_FREE_PAGES] = "PRAGMA freelist_count",
 };

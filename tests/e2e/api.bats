@@ -37,7 +37,7 @@ sum() { api /v1/status >/dev/null && jq -e >/dev/null "[.handlers[] | select(.ha
 	said '[.started, .now, .webhooks[0].last_callout] | all(test("^20[0-9-]+T[0-9:]+\\.[0-9]{3}Z$"))'
 	# What docs/admin-api.md shows is there, member by member; nothing runs now, so that row's are missing.
 	diff <(sed -n '/^### GET .v1.status/,/^.state. is/p' "$ROOT/docs/admin-api.md" | grep -o '"[a-z_]*":' | tr -d '":' | sort -u) \
-		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record events attempt overdue; } | sort -u)
+		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record events attempt overdue capture ended missed since taken uid until; } | sort -u)
 }
 
 @test "a frozen runner is a problem once its handler's timeout has passed, until it goes on" {

@@ -3,7 +3,7 @@
 
 load lib
 
-COMMANDS='init status config reload events show tail retry drop replay hold release try alert backup restore send sign verify recover guard'
+COMMANDS='init status config reload events show tail retry drop replay forget hold release try alert backup restore send sign capture verify recover guard'
 
 setup() {
 	make_home

@@ -339,7 +339,7 @@ trusted() { grep -oE 'trusted-proxies = \{[^}]*\}' "$ROOT/README.md"; }
 # ---- names ----
 
 @test "every file and manual page the documents name is there" {
-	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api; do
+	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api docs/privacy; do
 		while read -r path; do
 			compgen -G "$ROOT/$path" >/dev/null || { echo "$document names $path"; return 1; }
 		done < <(grep -oE '`[^` ]+`' "$ROOT/$document.md" | tr -d '`' |
