@@ -42,6 +42,7 @@ _calloutctl() {
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
 	--id | --since | --until | --before | --limit | --via | --header) return ;;
+	--waiting | --age | --dead-letters | --held | --silent | --unavailable | --disk | --certificate | --guard | --problems) return ;;
 	esac
 	if [ -n "$words" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -57,7 +58,8 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	'') words+=' status check config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	check) words+=' --waiting --age --dead-letters --held --silent --unavailable --disk --certificate --guard --problems' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;

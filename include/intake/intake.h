@@ -93,6 +93,7 @@ int intake_wake_fd(struct intake *in);
 struct intake_counts {          /* since the start; any thread */
 	uint64_t results[INTAKE_RESULT_COUNT_];
 	int64_t last_callout_ms;        /* last stored or duplicate; 0: none yet */
+	unsigned failing;               /* callouts in a row that were answered 503; 25 switch the webhook off */
 	uint64_t strangers;             /* accepted callouts with another Guid than the registered one */
 	struct registration registered; /* guid "": not known */
 };

@@ -51,6 +51,16 @@ static const struct {
 	[OPT_REFETCH] = { "refetch", "", "ask for records as they are now where no event is left" },
 	[OPT_DELETE] = { "delete", "", "remove rows there once they are stored here" },
 	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
+	[OPT_WAITING] = { "waiting", "W,C", "deliveries that wait; default 1000,10000" },
+	[OPT_AGE] = { "age", "W,C", "time since the oldest that waits came; default 1h,6h" },
+	[OPT_DEAD_LETTERS] = { "dead-letters", "W,C", "deliveries that failed for good; default 0,100" },
+	[OPT_HELD] = { "held", "W,C", "handlers held, paused or unusable; default 0," },
+	[OPT_SILENT] = { "silent", "W,C", "webhooks silent for expect-every; default 0," },
+	[OPT_UNAVAILABLE] = { "unavailable", "W,C", "callouts in a row not stored; default 12,17" },
+	[OPT_DISK] = { "disk", "W,C", "bytes free, at least; default 1G,256M" },
+	[OPT_CERTIFICATE] = { "certificate", "W,C", "days it is valid, at least; default 14,3" },
+	[OPT_GUARD] = { "guard", "W,C", "warnings and errors of guard; default 0," },
+	[OPT_PROBLEMS] = { "problems", "W,C", "problems that status tells; default 0," },
 };
 
 #define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
@@ -58,10 +68,17 @@ static const struct {
 		 OPTION(OPT_ACTION) | OPTION(OPT_KIND) | OPTION(OPT_STATE))
 #define STORE (OPTION(OPT_OFFLINE) | OPTION(OPT_STATE_DIRECTORY))
 
+#define THRESHOLDS (OPTION(OPT_WAITING) | OPTION(OPT_AGE) | OPTION(OPT_DEAD_LETTERS) | OPTION(OPT_HELD) | \
+		    OPTION(OPT_SILENT) | OPTION(OPT_UNAVAILABLE) | OPTION(OPT_DISK) | OPTION(OPT_CERTIFICATE) | \
+		    OPTION(OPT_GUARD) | OPTION(OPT_PROBLEMS))
+
 #define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as\n`calloutctl webhook list` shows it.\n"
 
 static const struct command commands[] = {
 	{ "status", "", "what waits, runs, fails and pauses, and what is wrong", 0, 0, 0, cmd_status, "" },
+	{ "check", "", "a line for Nagios or Icinga, with their exit statuses", 0, 0, THRESHOLDS, cmd_check,
+	  "W and C are ranges: 10 (0 to 10 is good), 10: (10 or more), ~:10, @1:5 (1 to 5\nis bad), or nothing (never).\n"
+	  "Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.\n" },
 	{ "config", "", "print the configuration in force", 0, 0, 0, cmd_config, "" },
 	{ "reload", "", "read configuration, secrets and certificate again", 0, 0, 0, cmd_reload, "" },
 	{ "events", "", "list events, newest first", 0, 0,
@@ -166,6 +183,11 @@ enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
 	vcomplain(fmt, args);
 	va_end(args);
 	return point_to_help(ctl->command);
+}
+
+const char *option_name(enum option_id id)
+{
+	return options[id].name;
 }
 
 static void print_option(enum option_id id)
@@ -434,6 +456,12 @@ static void print_family_help(const char *family)
 	printf("\n'calloutctl %s COMMAND --help' tells more.\n", family);
 }
 
+/* To those who run a plug-in 2 would mean that calloutd is in a bad way. */
+static enum exit_status wrong_usage(const struct command *c, enum exit_status status)
+{
+	return c && c->run == cmd_check ? CTL_UNREACHABLE : status;
+}
+
 static enum exit_status run(struct ctl *ctl)
 {
 	enum exit_status status;
@@ -448,7 +476,7 @@ static enum exit_status run(struct ctl *ctl)
 	}
 	status = choose(ctl);
 	if (status != CTL_OK)
-		return status;
+		return wrong_usage(ctl->command, status);
 	if (ctl->option[OPT_HELP]) {
 		if (ctl->command)
 			print_command_help(ctl->command);
@@ -472,7 +500,7 @@ int main(int argc, char **argv)
 	if (status == CTL_OK)
 		status = run(&ctl);
 	else
-		(void)point_to_help(find(&ctl, &count));
+		status = wrong_usage(find(&ctl, &count), point_to_help(find(&ctl, &count)));
 	client_close(&ctl);
 	(void)conf_free(ctl.conf);
 	free(ctl.args);

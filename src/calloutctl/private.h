@@ -44,6 +44,9 @@ enum option_id {
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR, OPT_RECORD,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
+	/* of check: thresholds */
+	OPT_WAITING, OPT_AGE, OPT_DEAD_LETTERS, OPT_HELD, OPT_SILENT, OPT_UNAVAILABLE, OPT_DISK, OPT_CERTIFICATE,
+	OPT_GUARD, OPT_PROBLEMS,
 	OPT_COUNT_
 };
 
@@ -95,6 +98,8 @@ void need_room(int r);          /* likewise when a buffer could not grow */
 bool read_number(const char *text, int64_t *ret);
 /* Everything in a file, "-" for standard input; complains. free() *ret_data. */
 enum exit_status read_input(const char *path, char **ret_data, size_t *ret_len);
+/* As on the command line, without its dashes. */
+const char *option_name(enum option_id id);
 /* Print the options given on the command line again (but these), so that it can be repeated. */
 void print_again(const struct ctl *ctl, uint64_t but);
 
@@ -293,6 +298,7 @@ enum exit_status rest_status(int r);
 /* ---- commands ---- */
 
 enum exit_status cmd_status(struct ctl *ctl);
+enum exit_status cmd_check(struct ctl *ctl);
 enum exit_status cmd_config(struct ctl *ctl);
 enum exit_status cmd_reload(struct ctl *ctl);
 enum exit_status cmd_events(struct ctl *ctl);

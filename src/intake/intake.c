@@ -326,6 +326,7 @@ int intake_counts(struct intake *in, const char *webhook, struct intake_counts *
 	for (size_t i = 0; i < INTAKE_RESULT_COUNT_; i++)
 		ret->results[i] = atomic_load_explicit(&y->results[i], memory_order_relaxed);
 	ret->last_callout_ms = atomic_load_explicit(&y->last_callout_ms, memory_order_relaxed);
+	ret->failing = atomic_load_explicit(&y->failing, memory_order_relaxed);
 	ret->strangers = atomic_load_explicit(&y->strangers, memory_order_relaxed);
 	ret->registered = tallies_registered(&in->tallies, y);
 	return 0;
