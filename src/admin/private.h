@@ -236,6 +236,7 @@ void get_metrics(struct request *q);
 void get_events(struct request *q);
 void get_event(struct request *q);
 void get_body(struct request *q);
+void get_look(struct request *q);
 void post_reload(struct request *q);
 void post_retry(struct request *q);
 void post_drop(struct request *q);
