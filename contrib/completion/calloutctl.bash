@@ -58,8 +58,9 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status check config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	'') words+=' status check doctor config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
 	check) words+=' --waiting --age --dead-letters --held --silent --unavailable --disk --certificate --guard --problems' ;;
+	doctor) words+=' --local' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;

@@ -107,6 +107,28 @@ int intake_counts(struct intake *in, const char *webhook, struct intake_counts *
  */
 int intake_register(struct intake *in, const struct registration *n);
 
+/*
+ * Test callouts (calloutctl doctor). One is announced, sent to a webhook's path with its number in the header and
+ * this body, signed as any callout; intake answers it as any callout, and remembers how it came, but stores nothing.
+ * It is valid for a minute; of more than 16 the oldest are forgotten. Any thread.
+ */
+#define INTAKE_PROBE_HEADER "X-Calloutd-Probe"
+#define INTAKE_PROBE_LEN 32             /* hexadecimal digits */
+#define INTAKE_PROBE_BODY_LEN 128       /* with its NUL */
+struct intake_arrival {
+	bool arrived;                   /* false: not yet, and nothing below is known */
+	unsigned status;                /* what it was answered */
+	char detail[128];               /* why it was refused; "" */
+	char webhook[CONF_NAME_MAX + 1];        /* whose path it had; "": no webhook's */
+	char client[64];                /* whom it counts for; "": this machine */
+	bool secure, forwarded;         /* over HTTPS; with X-Forwarded-For */
+	size_t body_len;
+};
+void intake_probe_new(struct intake *in, char ret[static INTAKE_PROBE_LEN + 1]);
+void intake_probe_body(const char *nonce, char dst[static INTAKE_PROBE_BODY_LEN]);
+/* -ENOENT: not announced, or its minute is over. */
+int intake_probe_arrival(struct intake *in, const char *nonce, struct intake_arrival *ret);
+
 struct intake_status {
 	unsigned connections, in_flight;
 	uint64_t evicted, timed_out, limited;

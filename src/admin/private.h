@@ -237,6 +237,8 @@ void get_events(struct request *q);
 void get_event(struct request *q);
 void get_body(struct request *q);
 void get_look(struct request *q);
+void get_probe(struct request *q);
+void post_probe(struct request *q);
 void post_reload(struct request *q);
 void post_retry(struct request *q);
 void post_drop(struct request *q);

@@ -17,6 +17,8 @@ const struct route routes[] = {
 	{ "GET", "/v1/events/ID", 0, 0, false, BODY_QUESTION, get_event },
 	{ "GET", "/v1/events/ID/body", 0, 0, false, BODY_QUESTION, get_body },
 	{ "GET", "/v1/handlers/NAME/look", 0, 0, false, BODY_QUESTION, get_look },
+	{ "POST", "/v1/probes", 0, 0, false, BODY_QUESTION, post_probe },
+	{ "GET", "/v1/probes/NAME", 0, 0, false, BODY_QUESTION, get_probe },
 	{ "POST", "/v1/reload", 0, 0, false, BODY_QUESTION, post_reload },
 	{ "POST", "/v1/retry", 0, ASKS_WHICH, false, BODY_QUESTION, post_retry },
 	{ "POST", "/v1/drop", 0, ASKS_WHICH, false, BODY_QUESTION, post_drop },

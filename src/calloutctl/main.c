@@ -60,6 +60,7 @@ static const struct {
 	[OPT_DISK] = { "disk", "W,C", "bytes free, at least; default 1G,256M" },
 	[OPT_CERTIFICATE] = { "certificate", "W,C", "days it is valid, at least; default 14,3" },
 	[OPT_GUARD] = { "guard", "W,C", "warnings and errors of guard; default 0," },
+	[OPT_LOCAL] = { "local", "", "ask nothing beyond this machine" },
 	[OPT_PROBLEMS] = { "problems", "W,C", "problems that status tells; default 0," },
 };
 
@@ -79,6 +80,9 @@ static const struct command commands[] = {
 	{ "check", "", "a line for Nagios or Icinga, with their exit statuses", 0, 0, THRESHOLDS, cmd_check,
 	  "W and C are ranges: 10 (0 to 10 is good), 10: (10 or more), ~:10, @1:5 (1 to 5\nis bad), or nothing (never).\n"
 	  "Exit status: 0 ok, 1 warning, 2 critical, 3 unknown.\n" },
+	{ "doctor", "", "say what is wrong, and what to do about it", 0, 0, OPTION(OPT_LOCAL), cmd_doctor,
+	  "As root it sees all; what it cannot look at it says. Nothing is run, nothing is\nstored. "
+	  "Exit status 1 when something is found, 3 when something could not be\nlooked at.\n" },
 	{ "config", "", "print the configuration in force", 0, 0, 0, cmd_config, "" },
 	{ "reload", "", "read configuration, secrets and certificate again", 0, 0, 0, cmd_reload, "" },
 	{ "events", "", "list events, newest first", 0, 0,

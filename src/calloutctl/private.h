@@ -47,6 +47,7 @@ enum option_id {
 	/* of check: thresholds */
 	OPT_WAITING, OPT_AGE, OPT_DEAD_LETTERS, OPT_HELD, OPT_SILENT, OPT_UNAVAILABLE, OPT_DISK, OPT_CERTIFICATE,
 	OPT_GUARD, OPT_PROBLEMS,
+	OPT_LOCAL,
 	OPT_COUNT_
 };
 
@@ -286,6 +287,16 @@ enum exit_status sign_body(const struct keys *keys, const void *body, size_t len
 /* The webhook named by --webhook; complains. */
 const struct conf_webhook *webhook_option(struct ctl *ctl);
 
+/* send.c: where callouts are received */
+struct target {
+	char *url;
+	char *unix_socket;              /* NULL: TCP */
+	bool loopback;
+};
+void target_free(struct target *t);
+/* The first address on which the daemon says it listens, else the configuration's first; complains. */
+enum exit_status target_listening(struct ctl *ctl, const struct conf_webhook *w, struct target *ret);
+
 /* ---- autotask.c: Autotask's REST API ---- */
 
 /* A client with the credentials of the section autotask; complains. rest_close() it. */
@@ -299,6 +310,7 @@ enum exit_status rest_status(int r);
 
 enum exit_status cmd_status(struct ctl *ctl);
 enum exit_status cmd_check(struct ctl *ctl);
+enum exit_status cmd_doctor(struct ctl *ctl);
 enum exit_status cmd_config(struct ctl *ctl);
 enum exit_status cmd_reload(struct ctl *ctl);
 enum exit_status cmd_events(struct ctl *ctl);

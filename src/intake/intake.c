@@ -68,6 +68,7 @@ static void release(struct intake *in)
 	(void)view_unref(in->view);
 	(void)clients_free(in->clients);
 	tallies_free(&in->tallies);
+	probes_release(&in->probes);
 	conns_free(&in->conns);
 	(void)pthread_mutex_destroy(&in->stored_lock);
 	(void)pthread_mutex_destroy(&in->lock);
@@ -111,6 +112,7 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	(void)pthread_mutex_init(&in->lock, NULL);
 	(void)pthread_mutex_init(&in->stored_lock, NULL);
 	tallies_init(&in->tallies);
+	probes_init(&in->probes);
 	in->stored = o->stored;
 	in->deactivated = o->deactivated;
 	atomic_init(&in->alerts, o->alerts);
