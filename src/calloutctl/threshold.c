@@ -46,6 +46,24 @@ static int read_bound(const char *text, enum measure measure, int64_t *ret)
 	}
 }
 
+/* "~": no least; nothing: 0, where an end follows. */
+static int read_start(const char *text, enum measure measure, bool may_be_empty, int64_t *ret)
+{
+	if (!*text)
+		return may_be_empty ? 0 : -EINVAL;
+	if (strcmp(text, "~") != 0)
+		return read_bound(text, measure, ret);
+	*ret = INT64_MIN;
+	return 0;
+}
+
+static int read_end(const char *text, enum measure measure, bool may_be_empty, int64_t *ret)
+{
+	if (!*text)
+		return may_be_empty ? 0 : -EINVAL;
+	return read_bound(text, measure, ret);
+}
+
 static const char *example(enum measure measure)
 {
 	return measure == MEASURE_SPAN ? "10m, 1h" : measure == MEASURE_SIZE ? "512M, 1G" : "10";
@@ -78,15 +96,9 @@ static int parse_range(char *text, enum measure measure, bool low, struct range 
 		last = first;
 		first = NULL;
 	}
-	if (first && strcmp(first, "~") == 0)
-		r.start = INT64_MIN;
-	else if (first && *first && read_bound(first, measure, &r.start) < 0)
+	if (first && read_start(first, measure, last && *last, &r.start) < 0)
 		return bad_bound(first, measure, err);
-	else if (first && !*first && !(last && *last))
-		return bad_bound(first, measure, err);
-	if (last && *last && read_bound(last, measure, &r.end) < 0)
-		return bad_bound(last, measure, err);
-	if (last && !*last && !colon)
+	if (last && read_end(last, measure, colon, &r.end) < 0)
 		return bad_bound(last, measure, err);
 	if (r.start > r.end)
 		return error_set(err, EINVAL, "the range begins above its end");
