@@ -298,7 +298,7 @@ in_order() {
 	handler closes <<-'EOF2'
 		#!/bin/bash
 		exec <&- >&- 2>&-
-		read -rt 0.3 <> <(:)
+		sleep 0.3
 		exit 0
 	EOF2
 	handler floods <<-'EOF2'
