@@ -120,7 +120,7 @@ struct intake_arrival {
 	unsigned status;                /* what it was answered */
 	char detail[128];               /* why it was refused; "" */
 	char webhook[CONF_NAME_MAX + 1];        /* whose path it had; "": no webhook's */
-	char client[64];                /* whom it counts for; "": this machine */
+	char client[64];                /* whom it counts for; "unix": through a UNIX socket */
 	bool secure, forwarded;         /* over HTTPS; with X-Forwarded-For */
 	size_t body_len;
 };

@@ -5,6 +5,8 @@
 
 #include "doctor.h"
 
+#define GUARD_DUE_MS (3600 * INT64_C(1000))     /* it looks every 15 minutes */
+
 /* ---- what the daemon says ---- */
 
 /* That a handler cannot run its runner tells better, among the handlers. */
@@ -83,11 +85,14 @@ static void each(struct doctor *d, const char *name, void (*look)(struct doctor 
 
 static void look_at_guard(struct doctor *d)
 {
-	struct json_value guard;
+	int64_t runs_ms = member_ms(&d->status.root, "now") - member_ms(&d->status.root, "started");
+	struct json_value guard = { .kind = JSON_NULL };
 
 	if (!d->conf || !d->conf->autotask)
 		return;
-	if (!member(&d->status.root, "guard", &guard) || guard.kind != JSON_OBJECT)
+	if ((!member(&d->status.root, "guard", &guard) || guard.kind != JSON_OBJECT) && runs_ms < GUARD_DUE_MS)
+		return;
+	if (guard.kind != JSON_OBJECT)
 		doctor_tell(d, LEVEL_WARNING, "systemctl enable --now calloutd-guard.timer calloutd-guard.path; or calloutctl guard once",
 			    "guard has not looked at Autotask since calloutd's start: a webhook that is switched off stays off");
 	else if (member_true(&guard, "ok"))
@@ -99,8 +104,8 @@ static void look_at_alerts(struct doctor *d)
 	struct json_value alerts;
 
 	if (member(&d->status.root, "alerts", &alerts) && !member_true(&alerts, "configured"))
-		doctor_tell(d, LEVEL_WARNING, "add a section alert: calloutd.conf(5), contrib/handlers/alert-mail.sh",
-			    "nobody is told when something goes wrong");
+		doctor_tell(d, LEVEL_OK, "to be told, add a section alert: calloutd.conf(5), contrib/handlers/alert-mail.sh",
+			    "nobody is told when something goes wrong, since there is no section alert");
 }
 
 void doctor_daemon(struct doctor *d)

@@ -199,6 +199,27 @@ static size_t count_secrets(const struct conf *c)
 	return n;
 }
 
+/* Autotask's API credentials: for calloutctl, and no business of calloutd's. */
+static void look_at_credential(struct doctor *d, const char *reference)
+{
+	static const char file[] = "file:";
+	const char *path = reference + sizeof(file) - 1;
+	AUTO(free) char *remedy = text_printf("chgrp calloutd-guard %s && chmod 0640 %s", path, path);
+	struct stat st;
+
+	if (strncmp(reference, file, sizeof(file) - 1) != 0)
+		return;
+	if (stat(path, &st) < 0)
+		doctor_tell(d, errno == EACCES ? LEVEL_UNSEEN : LEVEL_ERROR, errno == EACCES ? "run it as root" : "",
+			    "Autotask's credentials in %s: %s", path, strerror(errno));
+	else if (st.st_mode & (S_IRWXO | S_IWGRP))
+		doctor_tell(d, LEVEL_ERROR, remedy, "others may read or change Autotask's credentials in %s (mode %04o)", path,
+			    (unsigned)(st.st_mode & 07777));
+	else if (d->daemon.known && d->daemon.uid != 0 && doctor_daemon_reads(d, &st))
+		doctor_tell(d, LEVEL_WARNING, remedy, "calloutd, which faces the Internet, can read Autotask's credentials in %s and needs none of them",
+			    path);
+}
+
 void doctor_secrets(struct doctor *d)
 {
 	static const char file[] = "file:";
@@ -206,6 +227,10 @@ void doctor_secrets(struct doctor *d)
 	struct seen_secrets seen = { .count = 0 };
 	unsigned before = d->counts[LEVEL_ERROR] + d->counts[LEVEL_WARNING];
 
+	if (c && c->autotask) {
+		look_at_credential(d, c->autotask->secret);
+		look_at_credential(d, c->autotask->integration_code);
+	}
 	if (!c || !c->webhook_count)
 		return;
 	seen.items = need(calloc(count_secrets(c) + 1, sizeof(*seen.items)));
@@ -223,7 +248,7 @@ void doctor_secrets(struct doctor *d)
 		}
 	}
 	if (seen.count && d->counts[LEVEL_ERROR] + d->counts[LEVEL_WARNING] == before)
-		doctor_ok(d, "%zu secrets, of good length, safe from others", seen.count);
+		doctor_ok(d, "%zu secret%s, of good length, safe from others", seen.count, seen.count == 1 ? "" : "s");
 	forget(&seen);
 }
 

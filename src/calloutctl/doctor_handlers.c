@@ -159,7 +159,8 @@ static void tell(struct doctor *d, const struct patient *p, const struct found *
 			    p->user, elsewhere ? f->place : "", elsewhere ? ": " : "", f->error);
 }
 
-static void look_at(struct doctor *d, const char *name)
+/* False: its runner gave no answer, and would give none about others. */
+static bool look_at(struct doctor *d, const char *name)
 {
 	AUTO(free) char *path = text_printf("/v1/handlers/%s/look", name);
 	const struct request q = { .method = "GET", .path = path, .timeout_ms = LOOK_MS };
@@ -173,7 +174,7 @@ static void look_at(struct doctor *d, const char *name)
 		AUTO(free) char *why = a.json ? member_text(&a.root, "error") : need(strdup(err.text));
 
 		doctor_tell(d, a.status == 404 ? LEVEL_WARNING : LEVEL_ERROR, "", "handler %s: its runner could not be asked: %s", name, why);
-		return;
+		return a.status == 404;
 	}
 
 	struct patient p = { .handler = strcmp(name, CONF_ALERT_TITLE) == 0 ? need(strdup("the alert's program")) : text_printf("handler %s", name),
@@ -191,6 +192,7 @@ static void look_at(struct doctor *d, const char *name)
 	if (!n)
 		doctor_ok(d, "%s could run: command, interpreter and directories are there for user %s", p.handler, p.user);
 	patient_free(&p);
+	return true;
 }
 
 /* What everybody may change, everybody may have run. */
@@ -209,6 +211,7 @@ void doctor_handlers(struct doctor *d)
 {
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, h, alerts;
+	AUTO(buf) struct buf silent = BUF_INIT(TEXT_MAX);
 
 	for (size_t i = 0; d->conf && i < d->conf->handler_count; i++)
 		look_at_program_file(d, &d->conf->handlers[i]);
@@ -218,10 +221,15 @@ void doctor_handlers(struct doctor *d)
 	}
 	while (member(&d->status.root, "handlers", &list) && json_next_element(&list, &c, &h)) {
 		AUTO(free) char *name = member_text(&h, "handler");
+		AUTO(free) char *runner = member_text(&h, "runner");
+		AUTO(free) char *word = text_printf(" %s ", runner);
 
-		if (member_true(&h, "configured"))
-			look_at(d, name);
+		/* Each that is not there is waited for: once is enough. */
+		if (!member_true(&h, "configured") || (silent.data && strstr(silent.data, word)))
+			continue;
+		if (!look_at(d, name))
+			need_room(buf_append_text(&silent, word));
 	}
 	if (member(&d->status.root, "alerts", &alerts) && member_true(&alerts, "configured"))
-		look_at(d, CONF_ALERT_TITLE);
+		(void)look_at(d, CONF_ALERT_TITLE);
 }

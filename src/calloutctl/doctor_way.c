@@ -308,7 +308,7 @@ static void tell_came(struct doctor *d, const char *title, const struct trip *t,
 			    t->took_ms);
 	else
 		doctor_ok(d, "webhook %s: a signed test callout through public-url came, in %" PRId64 " ms", title, t->took_ms);
-	if (a->forwarded && !d->conf->trusted_proxies.count && *a->client)
+	if (a->forwarded && !d->conf->trusted_proxies.count && strcmp(a->client, "unix") != 0)
 		doctor_tell(d, LEVEL_WARNING, "set trusted-proxies to the proxy's address",
 			    "a proxy is in front, but trusted-proxies is not set: all callers count as %s, for max-per-client too", a->client);
 }

@@ -234,7 +234,7 @@ teardown() { tell; }
 	finds error 'handler sync: its command /home/joe/sync is hidden from the runner by its sandbox' 'ProtectHome=read-only'
 	finds error 'handler compiles: node compiles while it runs, which the runner.s sandbox forbids' 'MemoryDenyWriteExecute=no'
 	finds error 'handler kept: its command .*/kept cannot be used by the runner.s user calloutd-runner' 'chmod 0755'
-	finds ok 'secrets, of good length, safe from others'
+	finds ok '1 secret, of good length, safe from others'
 	finds ok "systemd's units are enabled and active"
 	drop_in calloutd-runner@default.service <<-'EOF'
 		[Service]

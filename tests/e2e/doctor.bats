@@ -35,7 +35,7 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	[ "$(jq .errors "$T/said")" = 0 ]
 	finds ok 'calloutd .* runs and has no complaint'
 	finds ok 'calloutd.conf is valid'
-	finds ok '1 secrets, of good length'
+	finds ok '1 secret, of good length'
 	finds ok 'handler record could run: .* for user '
 	finds ok 'webhook tickets: a signed test callout through public-url came, in [0-9]+ ms'
 	nothing_stored
@@ -287,7 +287,7 @@ authorities() {
 	{ printf 'tls-certificate = "%s"\ntls-key = "%s"\n' "$T/shown.pem" "$T/shown.key"
 	  sed "s/127.0.0.1:$PORT/localhost:$PORT/; s/listen = .*/listen = { \"127.0.0.1:$PORT\" }/" "$T/calloutd.conf"
 	  printf 'autotask {\n username = "a"\n secret = "file:%s"\n integration-code = "file:%s"\n ca-file = "%s"\n zone-information = "http://127.0.0.1:%s/x"\n}\n' \
-		"$T/none" "$T/none" "$T/root.pem" "$FAR"; } >"$T/with"
+		"$T/secret" "$T/secret" "$T/root.pem" "$FAR"; } >"$T/with"
 	mv "$T/with" "$T/calloutd.conf"
 	shown localhost-chain.pem localhost.key
 	finds ok 'tls-certificate .* holds its chain'
