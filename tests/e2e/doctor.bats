@@ -123,6 +123,42 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	fi
 }
 
+@test "a runner of another user: what it may not use, and one that is not there is waited for once" {
+	needs_root 'a runner of another user'
+	handler kept <<<'#!/bin/sh'
+	chmod 0700 "$T/handlers/kept"
+	mkdir -m 0700 "$T/closed"
+	cp /bin/true "$T/closed/true"
+	mkdir "$T/home" "$T/runners"
+	chmod 0755 "$T" "$T/handlers"
+	printf x >"$T/value"
+	chmod 0600 "$T/value"
+	{ printf 'runner-directory = "%s"\n' "$T/runners"; conf_top; conf_webhook; conf_handler record
+	  conf_handler kept "environment = { \"A=file:$T/value\" }"; conf_handler closed | sed "s|handlers/closed|closed/true|"; } >"$T/calloutd.conf"
+	chmod 0644 "$T/calloutd.conf"
+	start_daemon
+	doctor
+	[ "$(jq '[.findings[] | select(.text | test("could not be asked: runner default is not there: waiting for"))] | length' "$T/said")" = 1 ]
+	chown 65534 "$T/home" "$T/runners"
+	CALLOUTD_LOG=stderr setpriv --reuid=65534 --regid=65534 --clear-groups "$BUILD/calloutd-runner" --config "$T/calloutd.conf" \
+		--home "$T/home/own" --name default --socket "$T/runners/default.sock" >>"$T/log" 2>&1 3>&- &
+	PIDS="${PIDS:-} $!"
+	poll 10 logged 'ready, home'
+	doctor
+	finds ok 'handler record could run: .* for user nobody'
+	finds error 'handler kept: its command .*/kept cannot be used by the runner.s user nobody' "chmod 0755 $T/handlers/kept"
+	finds error 'handler kept: a file of its environment, .*/value cannot be used' 'chmod 0640'
+	finds error "handler closed: its command .*/true cannot be used by the runner.s user nobody \\($T/closed: Permission denied" "chmod o\\+x $T/closed"
+	look() { curl -s -o "$T/look" -w '%{http_code}' --max-time 15 --unix-socket "$ADMIN" "http://x/v1/handlers/$1/look"; }
+	[ "$(look closed)" = 200 ]
+	jq -e --arg t "$T" '. == {handler: "closed", runner: "default", user: "nobody",
+		findings: [{step: "program", path: ($t + "/closed/true"), place: ($t + "/closed"), error: "Permission denied"}]}' "$T/look"
+	[ "$(look nobody-knows)" = 404 ]
+	# Nothing was run and nothing was made.
+	never lines 1
+	[ ! -e "$T/home/own/handlers" ]
+}
+
 @test "configuration, secrets, state directory: modes, owners, contents" {
 	printf 'short' >"$T/little"; chmod 0600 "$T/little"
 	{ conf_top; conf_webhook
