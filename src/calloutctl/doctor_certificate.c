@@ -2,6 +2,7 @@
  * doctor_certificate.c - the file of tls-certificate, and the certificate of public-url as a client with the
  * system's authorities sees it.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -111,6 +112,20 @@ static void look_at_file(struct doctor *d, const char *path)
 		doctor_ok(d, "tls-certificate %s holds its chain", path);
 }
 
+static void look_at_key(struct doctor *d, const char *path)
+{
+	AUTO(free) char *remedy = text_printf("chgrp calloutd %s && chmod 0640 %s", path, path);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		doctor_tell(d, errno == EACCES ? LEVEL_UNSEEN : LEVEL_ERROR, errno == EACCES ? "run it as root" : "", "tls-key %s: %s", path,
+			    strerror(errno));
+	else if (st.st_mode & S_IRWXO)
+		doctor_tell(d, LEVEL_ERROR, remedy, "others may read or change tls-key %s (mode %04o)", path, (unsigned)(st.st_mode & 07777));
+	else if (!doctor_daemon_reads(d, &st))
+		doctor_tell(d, LEVEL_ERROR, remedy, "tls-key %s cannot be read by calloutd's user: the next reload is refused", path);
+}
+
 static void look_at_own(struct doctor *d)
 {
 	struct json_value intake;
@@ -120,6 +135,8 @@ static void look_at_own(struct doctor *d)
 	if (!d->conf || !d->conf->tls_certificate)
 		return;
 	look_at_file(d, d->conf->tls_certificate);
+	if (d->conf->tls_key)
+		look_at_key(d, d->conf->tls_key);
 	if (d->answers && member(&d->status.root, "intake", &intake))
 		expires_ms = member_ms(&intake, "certificate_expiry");
 	if (expires_ms && expires_ms < clock_now_ms() + SOON_MS)

@@ -268,6 +268,27 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	finds error 'status 404, the proxy does not pass this path on'
 	finds ok 'the fault is on the way'
 	nothing_stored
+	# Slow, but in time: forwarded after what Autotask would just wait for.
+	SLOW=$(free_port)
+	cat >"$T/slow.py" <<-'EOT'
+		import http.server, sys, time, urllib.request
+		class Slow(http.server.BaseHTTPRequestHandler):
+		    def do_POST(self):
+		        body = self.rfile.read(int(self.headers["Content-Length"]))
+		        time.sleep(2.2)
+		        headers = {k: v for k, v in self.headers.items() if k.lower().startswith(("x-", "content-type"))}
+		        answer = urllib.request.urlopen(urllib.request.Request("http://127.0.0.1:" + sys.argv[2] + self.path, body, headers))
+		        self.send_response(answer.status)
+		        self.send_header("Content-Length", "0")
+		        self.end_headers()
+		http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Slow).serve_forever()
+	EOT
+	/usr/bin/python3 "$T/slow.py" "$SLOW" "$PORT" >"$T/slow.out" 2>&1 3>&- &
+	PIDS="${PIDS:-} $!"
+	poll 10 port_answers "$SLOW"
+	conf_public "http://127.0.0.1:$SLOW"
+	doctor
+	finds warning 'a test callout took [0-9]+ ms' 'Autotask waits 10 s'
 	conf_public 'http://no-such-name.invalid'
 	doctor
 	finds error 'the name in http://no-such-name.invalid is not known'
@@ -331,6 +352,9 @@ authorities() {
 	finds ok 'a signed test callout through public-url came'
 	finds error 'the clock is .*(1 h|59 min).* behind of Autotask.s' 'set-ntp'
 	shown localhost.pem localhost.key
+	chmod 0644 "$T/shown.key"
+	doctor
+	finds error 'others may read or change tls-key .* \(mode 0644\)' 'chmod 0640'
 	finds error 'tls-certificate .* holds the server.s certificate and none of its issuer' fullchain
 	finds error 'shows its own certificate and none of its issuer .*test middle.*: the chain is incomplete' 'fullchain'
 	shown other-chain.pem other.key
@@ -339,7 +363,6 @@ authorities() {
 	shown localhost-chain.pem localhost.key
 	finds warning 'expires in 4 days' 'renew it'
 	finds warning 'the certificate that calloutd shows expires'
-	cat "$T/middle.pem" "$T/localhost.pem" >"$T/turned.pem"
 	certificate localhost -1
 	shown localhost-chain.pem localhost.key
 	finds error 'has expired' 'renew it'
