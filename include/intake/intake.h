@@ -122,6 +122,7 @@ struct intake_arrival {
 	char webhook[CONF_NAME_MAX + 1];        /* whose path it had; "": no webhook's */
 	char client[64];                /* whom it counts for; "unix": through a UNIX socket */
 	bool secure, forwarded;         /* over HTTPS; with X-Forwarded-For */
+	bool believed;                  /* which counts only from trusted-proxies */
 	size_t body_len;
 };
 void intake_probe_new(struct intake *in, char ret[static INTAKE_PROBE_LEN + 1]);

@@ -57,6 +57,7 @@ static void write_arrival(struct writer *w, const struct intake_arrival *a)
 	writer_text(w, "client", a->client[0] ? a->client : NULL);
 	writer_bool(w, "secure", a->secure);
 	writer_bool(w, "forwarded", a->forwarded);
+	writer_bool(w, "believed", a->believed);
 	writer_uint(w, "body_bytes", a->body_len);
 }
 

@@ -39,7 +39,7 @@ struct trip {
 
 /* How it came, as calloutd saw it. */
 struct arrival {
-	bool arrived, forwarded;
+	bool arrived, forwarded, believed;
 	int64_t status, body_bytes;
 	char *detail, *client, *webhook;
 };
@@ -207,6 +207,7 @@ static void ask_arrival(struct doctor *d, const struct probe *p, struct arrival 
 		return;
 	ret->arrived = member_true(&a.root, "arrived");
 	ret->forwarded = member_true(&a.root, "forwarded");
+	ret->believed = member_true(&a.root, "believed");
 	ret->status = member_number(&a.root, "status");
 	ret->body_bytes = member_number(&a.root, "body_bytes");
 	ret->detail = member_text(&a.root, "detail");
@@ -308,9 +309,11 @@ static void tell_came(struct doctor *d, const char *title, const struct trip *t,
 			    t->took_ms);
 	else
 		doctor_ok(d, "webhook %s: a signed test callout through public-url came, in %" PRId64 " ms", title, t->took_ms);
-	if (a->forwarded && !d->conf->trusted_proxies.count && strcmp(a->client, "unix") != 0)
-		doctor_tell(d, LEVEL_WARNING, "set trusted-proxies to the proxy's address",
-			    "a proxy is in front, but trusted-proxies is not set: all callers count as %s, for max-per-client too", a->client);
+	if (!a->forwarded || a->believed)
+		return;
+	doctor_tell(d, LEVEL_WARNING, "add it to trusted-proxies, then calloutctl reload",
+		    "a proxy is in front, at %s, which trusted-proxies does not name: all callers count as one, for max-per-client too",
+		    a->client);
 }
 
 /* ---- without the way ---- */

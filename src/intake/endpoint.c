@@ -100,6 +100,8 @@ static void find_client(struct request *q, const struct heads *h)
 	bool local = !peer || q->conn->listener->address.sa.ss_family == AF_UNIX;
 	bool exempt;
 
+	if (q->probe[0])
+		q->believed = proxies_believe(q->view->proxies, peer, local ? 0 : sizeof(struct sockaddr_storage));
 	(void)proxies_client(q->view->proxies, peer, local ? 0 : sizeof(struct sockaddr_storage),
 			     h->forwarded.len ? h->forwarded.data : NULL, q->client, &exempt);
 	if (exempt)

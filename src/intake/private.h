@@ -315,7 +315,7 @@ struct request {
 	struct buf body;
 	size_t forgotten;               /* bytes of a refused body, read and not kept */
 	char probe[INTAKE_PROBE_LEN + 1];       /* of a test callout that was announced; "" */
-	bool forwarded;                 /* with X-Forwarded-For */
+	bool forwarded, believed;       /* with X-Forwarded-For; a test's peer is a trusted proxy */
 	struct buf headers;             /* of deactivation notices */
 	struct signature_match match;
 	struct draft draft;             /* what the journal is given */

@@ -65,7 +65,7 @@ bool probe_is_body(const char *nonce, const char *body, size_t len)
 void probes_note(struct probes *p, const struct request *q, unsigned status)
 {
 	struct intake_arrival a = { .arrived = true, .status = status, .secure = q->conn->listener->secure,
-				    .forwarded = q->forwarded, .body_len = q->body.len };
+				    .forwarded = q->forwarded, .believed = q->believed, .body_len = q->body.len };
 	struct probe *found;
 
 	(void)snprintf(a.client, sizeof(a.client), "%s", q->client);

@@ -70,7 +70,7 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	[ "$(SECRET=wrong post "$T/probe" -H "X-Calloutd-Probe: $number")" = 401 ]
 	get | jq -e '.arrived and .status == 401 and .webhook == "tickets" and (.detail | test("no secret matches"))'
 	[ "$(post "$T/probe" -H "X-Calloutd-Probe: $number")" = 200 ]
-	get | jq -e '.status == 200 and .secure == false and .forwarded == false and .client == "127.0.0.1"'
+	get | jq -e '.status == 200 and .secure == false and .forwarded == false and .believed == false and .client == "127.0.0.1"'
 	[ "$(ctl status --json | jq .store.newest_event)" = 2 ]
 	# A path that no webhook has.
 	[ "$(HOOK=/elsewhere post "$T/probe" -H "X-Calloutd-Probe: $number")" = 404 ]
@@ -247,7 +247,12 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	}
 	through good
 	finds ok 'a signed test callout through public-url came'
-	finds warning 'a proxy is in front, but trusted-proxies is not set: all callers count as 127.0.0.1' 'set trusted-proxies'
+	finds warning 'a proxy is in front, at 127.0.0.1, which trusted-proxies does not name' 'add it to trusted-proxies'
+	{ echo 'trusted-proxies = { "127.0.0.1" }'; cat "$T/calloutd.conf"; } >"$T/with"
+	mv "$T/with" "$T/calloutd.conf"
+	ctl reload
+	doctor
+	no_more warning 'Way in'
 	through path
 	finds error 'it came to calloutd with another path: the proxy changes it' 'proxy_pass without a path'
 	through body
