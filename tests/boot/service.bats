@@ -248,6 +248,16 @@ teardown() { tell; }
 	for handler in sync compiles kept; do finds ok "handler $handler could run"; done
 	finds warning 'calloutd-admin.socket is not enabled' 'systemctl enable --now calloutd-admin.socket'
 	inside systemctl enable calloutd-admin.socket
+	# Root may read everything, the daemon may not.
+	chmod 0600 "$ROOTFS/etc/calloutd/secrets/tickets" "$ROOTFS/etc/calloutd/calloutd.conf"
+	doctor
+	finds error "webhook tickets: calloutd's user calloutd cannot read the secret /etc/calloutd/secrets/tickets" 'chgrp calloutd'
+	finds error "calloutd.conf cannot be read by calloutd's user calloutd: the next reload is refused" 'chgrp calloutd-conf'
+	chmod 0640 "$ROOTFS/etc/calloutd/secrets/tickets"
+	# In the words of a plug-in, by whom monitoring runs as.
+	run bctl check --disk ,
+	[ "$status" = 0 ]
+	[[ $output = 'CALLOUTD OK - '* ]]
 }
 
 # renew NAME: what certbot does: a new certificate, then its hook.

@@ -215,6 +215,10 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	doctor
 	finds error 'MiB are free at .*, less than min-free' 'make room'
 	rm "$T/state/filler"
+	stop_daemon
+	mount -o remount,ro "$T/state"
+	doctor
+	finds error 'the file system of .*/state is read-only' 'remount,rw'
 }
 
 @test "the way in: nobody there, elsewhere, another path, a changed body, a login" {
