@@ -21,7 +21,7 @@
  *                                                   per finished unacknowledged one (COUNT in all)
  *   REFUSED EVENT HANDLER ATTEMPT REASON TEXT       not started: see enum wire_refusal
  *   RELOADED OK TEXT                                verdict on a RELOAD
- *   LOOKED  EVENT HANDLER TEXT FOUND*               what is wrong; TEXT: the runner's user. EVENT is said again
+ *   LOOKED  EVENT HANDLER STATUS FOUND*             what is wrong; STATUS: the runner's uid. EVENT is said again
  *
  * A run of several events goes by the first one's number. The runner looks at OTHERS no closer:
  * it says them again with RUNNING and RESULT, so that a daemon that was restarted knows for

@@ -47,8 +47,8 @@ struct link_running {                   /* borrowed for the call */
 };
 
 struct link_looked {                    /* borrowed for the call; a stranger's word: bounded, and nothing more */
-	const char *handler, *user;
-	int64_t number;
+	const char *handler;
+	int64_t number, uid;            /* uid: whom handlers run as */
 	const struct wire_found *found;
 	size_t count;
 };

@@ -60,7 +60,7 @@ static void on_looked(void *arg, const char *runner, const struct link_looked *l
 		writer_object(&w, NULL);
 		writer_text(&w, "handler", k->handler);
 		writer_text(&w, "runner", runner);
-		writer_text(&w, "user", l->user);
+		writer_int(&w, "uid", l->uid);
 		write_found(&w, l);
 		writer_end(&w);
 		answer_json(&a, &w);

@@ -178,7 +178,7 @@ static bool look_at(struct doctor *d, const char *name)
 	}
 
 	struct patient p = { .handler = strcmp(name, CONF_ALERT_TITLE) == 0 ? need(strdup("the alert's program")) : text_printf("handler %s", name),
-			     .runner = member_text(&a.root, "runner"), .user = member_text(&a.root, "user") };
+			     .runner = member_text(&a.root, "runner"), .user = doctor_user_name((uid_t)member_number(&a.root, "uid")) };
 
 	p.unit = strcmp(p.runner, "child") != 0;
 	while (member(&a.root, "findings", &list) && list.kind == JSON_ARRAY && json_next_element(&list, &c, &item)) {

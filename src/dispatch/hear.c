@@ -168,17 +168,17 @@ static int on_reloaded(struct link *l)
 static int on_looked(struct link *l)
 {
 	struct wire_found found[WIRE_FOUND_MAX];
-	char handler[CONF_NAME_MAX + 1], user[64];
+	char handler[CONF_NAME_MAX + 1];
 	int count = wire_get_found(&l->in, found);
 	int64_t number;
 
 	if (count < 0 || wire_get_text(&l->in, WIRE_HANDLER, handler, sizeof(handler)) < 0 ||
 	    wire_get_int(&l->in, WIRE_EVENT, &number) < 0)
 		return -EBADMSG;
-	read_text(&l->in, WIRE_TEXT, user, sizeof(user));
 	if (l->cb.looked)
-		l->cb.looked(l->cb.arg, &(struct link_looked){ .handler = handler, .user = user, .number = number,
-							       .found = found, .count = (size_t)count });
+		l->cb.looked(l->cb.arg, &(struct link_looked){
+			.handler = handler, .number = number, .found = found, .count = (size_t)count,
+			.uid = number_within(&l->in, WIRE_STATUS, 0, UINT32_MAX, -1) });
 	return 0;
 }
 

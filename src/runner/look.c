@@ -5,7 +5,6 @@
  * access() says what execve() would: it knows modes, hidden directories and noexec.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -216,16 +215,6 @@ static void look_at_files(struct looking *l, const struct conf_handler *h)
 	}
 }
 
-/* By /etc/passwd and the like; its number where it has no name. */
-static void put_user(struct wire_message *m)
-{
-	const struct passwd *pw = getpwuid(geteuid());
-	char number[32];
-
-	(void)snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
-	(void)wire_put_text(m, WIRE_TEXT, pw ? pw->pw_name : number);
-}
-
 void look_at(const struct conf_handler *handler, const char *name, int64_t number, const char *home,
 	     struct wire_message *ret)
 {
@@ -234,7 +223,8 @@ void look_at(const struct conf_handler *handler, const char *name, int64_t numbe
 	wire_begin(ret, WIRE_LOOKED);
 	(void)wire_put_int(ret, WIRE_EVENT, number);
 	(void)wire_put_text(ret, WIRE_HANDLER, name);
-	put_user(ret);
+	/* A number: a name would be looked up, perhaps far away, while handlers wait. */
+	(void)wire_put_int(ret, WIRE_STATUS, geteuid());
 	if (!handler) {
 		tell(&l, WIRE_STEP_HANDLER, ENOENT, name, "");
 		return;

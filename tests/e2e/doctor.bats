@@ -151,7 +151,7 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	finds error "handler closed: its command .*/true cannot be used by the runner.s user nobody \\($T/closed: Permission denied" "chmod o\\+x $T/closed"
 	look() { curl -s -o "$T/look" -w '%{http_code}' --max-time 15 --unix-socket "$ADMIN" "http://x/v1/handlers/$1/look"; }
 	[ "$(look closed)" = 200 ]
-	jq -e --arg t "$T" '. == {handler: "closed", runner: "default", user: "nobody",
+	jq -e --arg t "$T" '. == {handler: "closed", runner: "default", uid: 65534,
 		findings: [{step: "program", path: ($t + "/closed/true"), place: ($t + "/closed"), error: "Permission denied"}]}' "$T/look"
 	[ "$(look nobody-knows)" = 404 ]
 	# Nothing was run and nothing was made.

@@ -83,7 +83,7 @@ static void on_reloaded(void *arg, bool ok, const char *text)
 
 static void on_looked(void *arg, const struct link_looked *l)
 {
-	HEAR(arg, "looked:%s:%lld:%s", l->handler, (long long)l->number, l->user);
+	HEAR(arg, "looked:%s:%lld:%lld", l->handler, (long long)l->number, (long long)l->uid);
 	for (size_t i = 0; i < l->count; i++)
 		HEAR(arg, ":%d:%d:%s:%s", l->found[i].step, l->found[i].code, l->found[i].path, l->found[i].place);
 	HEAR(arg, " ");
@@ -397,10 +397,10 @@ static void looks_where_it_is_known(void **state)
 	wire_begin(&f->m, WIRE_LOOKED);
 	(void)wire_put_text(&f->m, WIRE_HANDLER, "h");
 	(void)wire_put_int(&f->m, WIRE_EVENT, -3);
-	(void)wire_put_text(&f->m, WIRE_TEXT, "nobody");
+	(void)wire_put_int(&f->m, WIRE_STATUS, 65534);
 	(void)wire_put_found(&f->m, &found);
 	say(f);
-	until(f, "looked:h:-3:nobody:3:2:/usr/bin/php:/usr/bin/php ");
+	until(f, "looked:h:-3:65534:3:2:/usr/bin/php:/usr/bin/php ");
 }
 
 /* A full socket: starts wait for ready(), acknowledgements queue up and keep their order. */
