@@ -27,11 +27,11 @@ _calloutctl() {
 	COMPREPLY=()
 
 	case $before in
-	--config | --socket | --secret-file | --request)
+	--config | --socket | --secret-file | --request | --tls-certificate | --tls-key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--state-directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+	--state-directory | --directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--webhook) words=$(_calloutctl_names webhook) ;;
 	--handler) words=$(_calloutctl_names handler) ;;
 	--kind) words='event quarantined deactivated' ;;
@@ -41,8 +41,9 @@ _calloutctl() {
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
-	--id | --since | --until | --before | --limit | --via | --header) return ;;
 	--waiting | --age | --dead-letters | --held | --silent | --unavailable | --disk | --certificate | --guard | --problems) return ;;
+	--events) words='create,update,delete create update delete' ;;
+	--public-url | --username | --owner | --listen | --id | --since | --until | --before | --limit | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -58,9 +59,10 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status check doctor config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
 	check) words+=' --waiting --age --dead-letters --held --silent --unavailable --disk --certificate --guard --problems' ;;
 	doctor) words+=' --local' ;;
+	'') words+=' init status check doctor config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	init) words+=' --entity --events --public-url --handler --username --owner --tls-certificate --tls-key --listen --webhook --directory --add' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;

@@ -117,6 +117,10 @@ static int unreachable(struct ctl *ctl, CURLcode code, struct error *err)
 	if (r == EACCES || r == EPERM)
 		return error_set(err, r, "may not open %s: join the group calloutd-admin (usermod -aG calloutd-admin USER, "
 				 "then log in anew), or use sudo", path);
+	if (r == ENOENT && ctl->conf_tried && ctl->conf_result == -ENOENT)
+		return error_set(err, r, "calloutd is not configured yet: there is no %s. `calloutctl init` makes one; if calloutd runs all "
+				 "the same, name its socket with --socket",
+				 ctl->option[OPT_CONFIG] ? ctl->option[OPT_CONFIG] : CONF_DEFAULT_PATH);
 	if (r == ENOENT)
 		return error_set(err, r, "no socket %s: is calloutd running? systemctl status calloutd; "
 				 "or name its socket with --socket.%s%s", path, aside, why);

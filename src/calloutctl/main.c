@@ -62,6 +62,15 @@ static const struct {
 	[OPT_GUARD] = { "guard", "W,C", "warnings and errors of guard; default 0," },
 	[OPT_LOCAL] = { "local", "", "ask nothing beyond this machine" },
 	[OPT_PROBLEMS] = { "problems", "W,C", "problems that status tells; default 0," },
+	[OPT_EVENTS] = { "events", "LIST", "of create, update and delete; default: all three" },
+	[OPT_PUBLIC_URL] = { "public-url", "URL", "where Autotask will reach this machine, https://" },
+	[OPT_TLS_CERTIFICATE] = { "tls-certificate", "FILE", "take HTTPS with this certificate, without a proxy" },
+	[OPT_TLS_KEY] = { "tls-key", "FILE", "the certificate's key; default: privkey.pem beside it" },
+	[OPT_LISTEN] = { "listen", "ADDRESS", "default: 127.0.0.1:9080; with a certificate [::]:443" },
+	[OPT_USERNAME] = { "username", "NAME", "Autotask's API user, who makes webhooks there" },
+	[OPT_OWNER] = { "owner", "N", "the resource that owns the webhooks at Autotask" },
+	[OPT_DIRECTORY] = { "directory", "DIR", "write into DIR, to look and to try first" },
+	[OPT_ADD] = { "add", "", "add a webhook to the configuration there is" },
 };
 
 #define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
@@ -76,6 +85,13 @@ static const struct {
 #define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as\n`calloutctl webhook list` shows it.\n"
 
 static const struct command commands[] = {
+	{ "init", "", "make a first configuration, asking what is needed", 0, 0,
+	  OPTION(OPT_ENTITY) | OPTION(OPT_EVENTS) | OPTION(OPT_PUBLIC_URL) | OPTION(OPT_TLS_CERTIFICATE) | OPTION(OPT_TLS_KEY) |
+	  OPTION(OPT_LISTEN) | OPTION(OPT_HANDLER) | OPTION(OPT_WEBHOOK) | OPTION(OPT_USERNAME) | OPTION(OPT_OWNER) |
+	  OPTION(OPT_DIRECTORY) | OPTION(OPT_ADD), cmd_init,
+	  "Asks on a terminal, unless options say it all: what is not said then takes its\ndefault. "
+	  "--entity takes a list (Ticket,Contact), default Ticket; each gets a webhook,\nwhose name is --webhook if it is one. "
+	  "--handler names the example handler, default\nhello. Nothing that exists is overwritten.\n" },
 	{ "status", "", "what waits, runs, fails and pauses, and what is wrong", 0, 0, 0, cmd_status, "" },
 	{ "check", "", "a line for Nagios or Icinga, with their exit statuses", 0, 0, THRESHOLDS, cmd_check,
 	  "W and C are ranges: 10 (0 to 10 is good), 10: (10 or more), ~:10, @1:5 (1 to 5\nis bad), or nothing (never).\n"
@@ -397,10 +413,12 @@ static enum exit_status parse(struct ctl *ctl, int argc, char **argv)
 		index = c >= 256 ? c - 256 : c == 'c' ? OPT_CONFIG : c == 'h' ? OPT_HELP : c == 'V' ? OPT_VERSION : -1;
 		if (c == 1)
 			ctl->args[ctl->arg_count++] = optarg;
-		else if (index >= 0)
-			ctl->option[index] = optarg ? optarg : "";
-		else
+		else if (index < 0)
 			return CTL_USAGE;
+		else if (ctl->option[index])
+			ctl->repeated |= OPTION(index);
+		if (index >= 0)
+			ctl->option[index] = optarg ? optarg : "";
 	}
 	while (optind < argc)
 		ctl->args[ctl->arg_count++] = argv[optind++];

@@ -48,6 +48,7 @@ enum option_id {
 	OPT_WAITING, OPT_AGE, OPT_DEAD_LETTERS, OPT_HELD, OPT_SILENT, OPT_UNAVAILABLE, OPT_DISK, OPT_CERTIFICATE,
 	OPT_GUARD, OPT_PROBLEMS,
 	OPT_LOCAL,
+	OPT_EVENTS, OPT_PUBLIC_URL, OPT_TLS_CERTIFICATE, OPT_TLS_KEY, OPT_LISTEN, OPT_USERNAME, OPT_OWNER, OPT_DIRECTORY, OPT_ADD,
 	OPT_COUNT_
 };
 
@@ -65,7 +66,8 @@ struct client;
 
 struct ctl {
 	const struct command *command;
-	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value */
+	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value; of repeated ones the last */
+	uint64_t repeated;              /* bits of enum option_id */
 	char **args;                    /* NULL-terminated */
 	int arg_count;
 	bool colour;
@@ -240,6 +242,14 @@ int when_parse(const char *text, int64_t now_ms, int64_t *ret_ms);
 /* "3 s", "2 h 5 min": for people. Returns dst. */
 const char *span_text(int64_t ms, char dst[static WHEN_LEN]);
 
+/* ---- random.c ---- */
+
+/* So many characters of an alphabet of 2, 4, ... 256; no NUL follows. */
+void random_text(char *dst, size_t len, const char *alphabet);
+/* 6 bits a character, none of which needs escaping anywhere; and 4. */
+#define RANDOM_64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+#define RANDOM_16 "0123456789abcdef"
+
 /* ---- what several families share ---- */
 
 /* events.c */
@@ -335,5 +345,6 @@ enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
 enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
+enum exit_status cmd_init(struct ctl *ctl);
 
 #endif

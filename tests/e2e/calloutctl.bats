@@ -3,7 +3,7 @@
 
 load lib
 
-COMMANDS='status check doctor config reload events show tail retry drop hold release try alert send sign verify recover guard'
+COMMANDS='init status check doctor config reload events show tail retry drop hold release try alert send sign verify recover guard'
 
 setup() {
 	make_home

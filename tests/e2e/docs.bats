@@ -21,7 +21,7 @@ REACHABLE='Reachable: behind a proxy, or with its own certificate'
 # ---- configurations ----
 
 @test "README's configuration is good, with what its sections add" {
-	{ block 'The first webhook in ten minutes' 5
+	{ block 'The first five minutes' 8
 	  grep -oE '(trusted-proxies|metrics-listen|log-level) = (\{[^}]*\}|"[^"]*")' "$ROOT/README.md"; } | at_home >"$T/calloutd.conf"
 	handlers_for "$T/calloutd.conf"
 	[ "$(grep -cE '^(trusted-proxies|metrics-listen|log-level) = ' "$T/calloutd.conf")" = 3 ]
@@ -157,7 +157,7 @@ shown() {
 		man_text "${page##*/}" | sed -nE 's/^\.(Dl|Li|Pq Li|Ql) (calloutctl|calloutd|journalctl)( .*)?$/\2\3/p' | sed -E 's/ [.,:]$//'
 	done
 	grep -ohE '`(sudo )?(calloutctl|calloutd|journalctl)( [^`]*)?`' "$ROOT/README.md" "$ROOT/SECURITY.md" | tr -d '`'
-	for heading in 'The first webhook in ten minutes' 'Every day'; do
+	for heading in 'The first five minutes' 'Every day'; do
 		for n in 1 2 3 4 5 6 7; do
 			block "$heading" "$n" | grep -E '^(sudo )?(calloutctl|calloutd|journalctl) ' | sed -E 's/ {2,}[^ ].*//'
 		done
