@@ -42,6 +42,7 @@ _calloutctl() {
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
+	--waiting | --age | --dead-letters | --held | --silent | --unavailable | --disk | --certificate | --guard | --problems) return ;;
 	--events) words='create,update,delete create update delete' ;;
 	--public-url | --username | --owner | --listen | --id | --since | --until | --before | --limit | --record | --next | --via | --header) return ;;
 	esac
@@ -59,7 +60,9 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' init status config reload events show tail retry drop replay forget hold release try alert send sign capture verify webhook recover guard backup restore' ;;
+	'') words+=' init status check doctor config reload events show tail retry drop replay forget hold release try alert send sign capture verify webhook recover guard backup restore' ;;
+	check) words+=' --waiting --age --dead-letters --held --silent --unavailable --disk --certificate --guard --problems' ;;
+	doctor) words+=' --local' ;;
 	init) words+=' --entity --events --public-url --handler --username --owner --tls-certificate --tls-key --listen --webhook --directory --add' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;

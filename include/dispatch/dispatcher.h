@@ -143,6 +143,15 @@ int dispatcher_try(struct dispatcher *d, const char *handler, const struct event
 		   const void *body, size_t len, dispatcher_tried_fn *done, void *arg);
 
 /*
+ * Ask its runner whether a handler (or the alert's program, by CONF_ALERT_TITLE) could run; nothing is
+ * executed. done is called once, on the main thread; l is NULL with a sentence when the runner gave no answer.
+ * 0, -ENOENT no such handler, -ENOMEM; then done is not called.
+ */
+struct link_looked;
+typedef void dispatcher_looked_fn(void *arg, const char *runner, const struct link_looked *l, const char *sentence);
+int dispatcher_look(struct dispatcher *d, const char *handler, dispatcher_looked_fn *done, void *arg);
+
+/*
  * Run the alert section's program once: as dispatcher_try(), with these variables and no others of ours
  * (copied, as the body is; both borrowed for the call). -ENOENT: there is no alert section.
  */

@@ -143,7 +143,7 @@ static void log_items(const struct reread *t)
 
 		if (it->understood)
 			log_info(&ctx, "quarantined, read again and understood: %s of %s, %zu handlers",
-				 it->draft.callout.action, it->draft.record, it->draft.handler_count);
+				 callout_loggable(it->draft.callout.action), callout_loggable(it->draft.record), it->draft.handler_count);
 		else
 			log_info(&ctx, "quarantined, read again: it stays, since event %lld is the same",
 				 (long long)it->other);

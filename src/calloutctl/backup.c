@@ -73,7 +73,7 @@ static enum exit_status tell(const struct ctl *ctl, const char *path)
 
 /* ---- a file without a name ---- */
 
-struct target {
+struct copy {
 	const char *path;
 	char aside[PATH_MAX];   /* FILE.new */
 	bool named;             /* it is there under that name already */
@@ -86,7 +86,7 @@ static enum exit_status in_the_way(const char *path)
 	return complain(CTL_NO, "%s is there already: --force replaces it", path);
 }
 
-static void drop(struct target *t)
+static void drop(struct copy *t)
 {
 	if (t->named)
 		(void)unlink(t->aside);
@@ -95,7 +95,7 @@ static void drop(struct target *t)
 		(void)close(TAKE_FD(t->fd));
 }
 
-static int open_named(struct target *t)
+static int open_named(struct copy *t)
 {
 	if (unlink(t->aside) < 0 && errno != ENOENT)
 		return -errno;
@@ -104,7 +104,7 @@ static int open_named(struct target *t)
 	return t->fd < 0 ? -errno : 0;
 }
 
-static int open_nameless(struct target *t)
+static int open_nameless(struct copy *t)
 {
 	AUTO(free) char *copy = need(strdup(t->path));
 
@@ -112,7 +112,7 @@ static int open_nameless(struct target *t)
 	return t->fd < 0 ? open_named(t) : 0;
 }
 
-static enum exit_status target_open(struct target *t, bool nameless)
+static enum exit_status copy_open(struct copy *t, bool nameless)
 {
 	struct stat st;
 	int r;
@@ -126,7 +126,7 @@ static enum exit_status target_open(struct target *t, bool nameless)
 	return r < 0 ? complain(CTL_NO, "cannot write %s: %s", t->path, strerror(-r)) : CTL_OK;
 }
 
-static int give_name(struct target *t, const char *name)
+static int give_name(struct copy *t, const char *name)
 {
 	char self[64];
 
@@ -135,7 +135,7 @@ static int give_name(struct target *t, const char *name)
 }
 
 /* A new name is given by linking, which replaces nothing, whoever was quicker. */
-static int target_keep(struct target *t)
+static int copy_keep(struct copy *t)
 {
 	int r = fsync(t->fd) < 0 ? -errno : 0;
 
@@ -152,11 +152,11 @@ static int target_keep(struct target *t)
 	return r;
 }
 
-static enum exit_status target_finish(struct target *t)
+static enum exit_status copy_finish(struct copy *t)
 {
 	AUTO(free) char *copy = need(strdup(t->path));
 	AUTO(fd) int directory = -1;
-	int r = target_keep(t);
+	int r = copy_keep(t);
 
 	if (r == -EEXIST)
 		return in_the_way(t->path);
@@ -207,10 +207,10 @@ static enum exit_status fetch(struct ctl *ctl, FILE *stream)
 	return CTL_OK;
 }
 
-static enum exit_status online(struct ctl *ctl, struct target *t)
+static enum exit_status online(struct ctl *ctl, struct copy *t)
 {
 	AUTO(FILE) FILE *stream = NULL;
-	enum exit_status status = target_open(t, true);
+	enum exit_status status = copy_open(t, true);
 	int fd;
 
 	if (status != CTL_OK)
@@ -220,7 +220,7 @@ static enum exit_status online(struct ctl *ctl, struct target *t)
 	if (!stream)
 		return complain(CTL_NO, "cannot write %s: %s", t->path, strerror(errno));
 	status = fetch(ctl, stream);
-	return status == CTL_OK ? target_finish(t) : status;
+	return status == CTL_OK ? copy_finish(t) : status;
 }
 
 /* ---- from a store that nobody uses ---- */
@@ -258,13 +258,13 @@ static enum exit_status copy_offline(struct ctl *ctl, const char *to)
 	return r < 0 ? complain(r == -ENOENT || r == -EACCES ? CTL_UNREACHABLE : CTL_NO, "%s", err.text) : CTL_OK;
 }
 
-static enum exit_status offline(struct ctl *ctl, struct target *t)
+static enum exit_status offline(struct ctl *ctl, struct copy *t)
 {
-	enum exit_status status = target_open(t, false);
+	enum exit_status status = copy_open(t, false);
 
 	if (status == CTL_OK)
 		status = copy_offline(ctl, t->aside);
-	return status == CTL_OK ? target_finish(t) : status;
+	return status == CTL_OK ? copy_finish(t) : status;
 }
 
 /* ---- to standard output ---- */
@@ -305,7 +305,7 @@ static enum exit_status to_stdout(struct ctl *ctl)
 
 enum exit_status cmd_backup(struct ctl *ctl)
 {
-	struct target t = { .path = ctl->args[0], .force = ctl->option[OPT_FORCE], .fd = -1 };
+	struct copy t = { .path = ctl->args[0], .force = ctl->option[OPT_FORCE], .fd = -1 };
 	enum exit_status status;
 
 	if (ctl->option[OPT_STATE_DIRECTORY] && !ctl->option[OPT_OFFLINE])

@@ -188,7 +188,7 @@ static void page_print(const struct ctl *ctl, const struct event_page *p)
 static void print_more(const struct ctl *ctl, int64_t next)
 {
 	printf("\nOlder ones: calloutctl events");
-	print_again(ctl, OPTION(OPT_BEFORE));
+	print_again(ctl, OPT_BEFORE);
 	printf(" --before %" PRId64 "\n", next);
 }
 

@@ -128,6 +128,9 @@ struct certificate {
 	int64_t expires_ms;     /* 0: not known */
 	bool reached;           /* somebody spoke TLS there */
 	char trouble[256];      /* why it is not accepted, or not reached; "": it is */
+	long verify;            /* X509_V_ERR_*, 0: no such fault */
+	int shown;              /* certificates that the server shows */
+	char subject[128], issuer[128]; /* of the server's; "" */
 };
 /* Looks at url's host as a client does that trusts ca_file (NULL: the system's). */
 void certificate_look(const char *url, const char *ca_file, struct certificate *ret);

@@ -178,7 +178,7 @@ static enum exit_status answer(struct init *in, const struct question *q, bool a
 	struct error err = { "" };
 	int r;
 
-	if (in->ctl->repeated & OPTION(q->option))
+	if (in->ctl->repeated[q->option])
 		return misused(in->ctl, "%s is given twice; a list has commas", q->name);
 	if (q->once && in->add)
 		return given ? misused(in->ctl, "%s is for the whole configuration; with --add, change it in %s", q->name, in->main)

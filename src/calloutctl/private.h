@@ -34,10 +34,11 @@ enum exit_status {
 	CTL_UNREACHABLE,        /* the other side cannot be reached */
 };
 
-/* ---- main.c: the command line ---- */
+/* ---- main.c: the command line; commands.c: its tables ---- */
 
 enum option_id {
-	OPT_CONFIG, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_VERSION,        /* of every command */
+	OPT_END,                /* of a list */
+	OPT_CONFIG, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_VERSION,        /* these are of every command */
 	OPT_WEBHOOK, OPT_HANDLER, OPT_ENTITY, OPT_ID, OPT_ACTION, OPT_KIND, OPT_STATE,
 	OPT_SINCE, OPT_UNTIL, OPT_BEFORE, OPT_LIMIT, OPT_ALL,
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
@@ -47,6 +48,10 @@ enum option_id {
 	OPT_AGAIN, OPT_SKIP_LATE, OPT_QUARANTINED,
 	OPT_FORCE, OPT_HOLD, OPT_MOVED,
 	OPT_NEXT, OPT_OUTPUT, OPT_STOP, OPT_LIST, OPT_FILE, OPT_DROP_WAITING,
+	/* of check: thresholds */
+	OPT_WAITING, OPT_AGE, OPT_DEAD_LETTERS, OPT_HELD, OPT_SILENT, OPT_UNAVAILABLE, OPT_DISK, OPT_CERTIFICATE,
+	OPT_GUARD, OPT_PROBLEMS,
+	OPT_LOCAL,
 	OPT_EVENTS, OPT_PUBLIC_URL, OPT_TLS_CERTIFICATE, OPT_TLS_KEY, OPT_LISTEN, OPT_USERNAME, OPT_OWNER, OPT_DIRECTORY, OPT_ADD,
 	OPT_COUNT_
 };
@@ -56,17 +61,25 @@ struct ctl;
 struct command {
 	const char *name, *args, *summary;
 	int args_min, args_max;
-	uint64_t options;               /* bits of enum option_id, beyond those of every command */
+	const unsigned char *options;   /* enum option_id, beyond those of every command, up to OPT_END; NULL: none */
 	enum exit_status (*run)(struct ctl *ctl);
 	const char *more;               /* for --help; "" */
 };
+
+extern const struct command commands[];         /* up to one without a name, in the order of --help */
+
+/* An option: its name, what it takes ("" nothing), and a line for --help. */
+struct option_row {
+	const char *name, *takes, *text;
+};
+extern const struct option_row option_rows[];   /* by enum option_id */
 
 struct client;
 
 struct ctl {
 	const struct command *command;
 	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value; of repeated ones the last */
-	uint64_t repeated;              /* bits of enum option_id */
+	bool repeated[OPT_COUNT_];
 	char **args;                    /* NULL-terminated */
 	int arg_count;
 	bool colour;
@@ -100,10 +113,10 @@ void need_room(int r);          /* likewise when a buffer could not grow */
 bool read_number(const char *text, int64_t *ret);
 /* Everything in a file, "-" for standard input; complains. free() *ret_data. */
 enum exit_status read_input(const char *path, char **ret_data, size_t *ret_len);
-/* Print the options given on the command line again (but these), so that it can be repeated. */
-void print_again(const struct ctl *ctl, uint64_t but);
-
-#define OPTION(id) (UINT64_C(1) << (id))
+/* As on the command line, without its dashes. */
+const char *option_name(enum option_id id);
+/* Print the options given on the command line again (but this one), so that it can be repeated. */
+void print_again(const struct ctl *ctl, enum option_id but);
 
 /* ---- client.c: HTTP ---- */
 
@@ -325,6 +338,16 @@ enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
 enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
 			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count));
 
+/* send.c: where callouts are received */
+struct target {
+	char *url;
+	char *unix_socket;              /* NULL: TCP */
+	bool loopback;
+};
+void target_free(struct target *t);
+/* The first address on which the daemon says it listens, else the configuration's first; complains. */
+enum exit_status target_listening(struct ctl *ctl, const struct conf_webhook *w, struct target *ret);
+
 /* ---- autotask.c: Autotask's REST API ---- */
 
 /* A client with the credentials of the section autotask; complains. rest_close() it. */
@@ -337,6 +360,8 @@ enum exit_status rest_status(int r);
 /* ---- commands ---- */
 
 enum exit_status cmd_status(struct ctl *ctl);
+enum exit_status cmd_check(struct ctl *ctl);
+enum exit_status cmd_doctor(struct ctl *ctl);
 enum exit_status cmd_config(struct ctl *ctl);
 enum exit_status cmd_reload(struct ctl *ctl);
 enum exit_status cmd_events(struct ctl *ctl);

@@ -173,6 +173,7 @@ struct peer {
 };
 
 struct trial;
+struct look;
 
 struct dispatcher {
 	struct loop *loop;
@@ -192,6 +193,7 @@ struct dispatcher {
 	struct lane *lanes, *turn;
 	struct peer *peers;
 	struct trial *trials;
+	struct look *looks;
 	int64_t next_trial;
 	unsigned running, stuck;
 	bool writable;                  /* the last thing we heard of the journal */
@@ -295,5 +297,11 @@ bool trial_refused(struct peer *p, int64_t event, const char *text);
 void trials_lost(struct peer *p);
 void trials_tend(struct dispatcher *d, const struct moment *now);
 void trials_end(struct dispatcher *d);
+
+/* look.c: calloutctl doctor */
+void look_told(struct peer *p, const struct link_looked *l);
+void looks_lost(struct peer *p);
+void looks_tend(struct dispatcher *d, const struct moment *now);
+void looks_end(struct dispatcher *d);
 
 #endif

@@ -14,6 +14,7 @@
  *   endpoint_end()    always, whatever happened: the request is released
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,8 @@ static void find_client(struct request *q, const struct heads *h)
 	bool local = !peer || q->conn->listener->address.sa.ss_family == AF_UNIX;
 	bool exempt;
 
+	if (q->probe[0])
+		q->believed = proxies_believe(q->view->proxies, peer, local ? 0 : sizeof(struct sockaddr_storage));
 	(void)proxies_client(q->view->proxies, peer, local ? 0 : sizeof(struct sockaddr_storage),
 			     h->forwarded.len ? h->forwarded.data : NULL, q->client, &exempt);
 	if (exempt)
@@ -155,6 +158,9 @@ static void look(struct request *q, const struct heads *h, const char *url, cons
 	q->tally = q->path == HOOK_NONE ? q->view->nowhere : q->view->tallies[q->hook->index];
 	q->signatures = h->signatures;
 	q->signature = h->signature;
+	q->forwarded = h->forwarded.len > 0;
+	if (h->probe && probes_know(&q->in->probes, h->probe))
+		(void)snprintf(q->probe, sizeof(q->probe), "%s", h->probe);
 	q->body.max = q->view->conf->max_body;
 	if (h->ambiguous) {
 		q->verdict = VERDICT_AMBIGUOUS;

@@ -13,12 +13,13 @@
  *   record.c    from a verdict to the journal, and back
  *   report.c    a verdict's answer, its log line and its counter
  *   captures.c, capture_file.c, capture_take.c  requests written down for an operator
+ *   probe.c     test callouts of calloutctl doctor
  *   alarm.c     what of it somebody should be told
  *   clients.c   requests in flight per client
  *   tally.c     counters, notices and log lines per webhook
  *
  * Locks, none held while another is taken: intake.lock, intake.stored_lock, conns.lock,
- * clients.lock, tallies.lock. (journal_try() is called under intake.lock: the journal calls
+ * clients.lock, tallies.lock, probes.lock. (journal_try() is called under intake.lock: the journal calls
  * nothing of ours with a lock of its own held.)
  */
 #ifndef CALLOUTD_INTAKE_PRIVATE_H
@@ -94,6 +95,28 @@ int64_t tallies_flush(struct tallies *t, int64_t now_ms);
 
 /* After a verdict was counted. */
 void alarm_verdict(const struct request *q);
+
+/* ---- probe.c ---- */
+
+#define PROBES_MAX 16
+
+struct probe {
+	int64_t until_ms;               /* CLOCK_MONOTONIC; 0: free */
+	char nonce[INTAKE_PROBE_LEN + 1];
+	struct intake_arrival arrival;
+};
+
+struct probes {
+	pthread_mutex_t lock;
+	struct probe items[PROBES_MAX];
+	unsigned next;
+};
+
+void probes_init(struct probes *p);
+void probes_release(struct probes *p);
+bool probes_know(struct probes *p, const char *nonce);
+bool probe_is_body(const char *nonce, const char *body, size_t len);
+void probes_note(struct probes *p, const struct request *q, unsigned status);
 
 /* ---- clients.c ---- */
 
@@ -232,6 +255,7 @@ struct heads {
 	const char *type;               /* Content-Type; NULL: none */
 	unsigned signatures;            /* how many signature headers */
 	const char *signature;          /* the first; borrowed until the request ends */
+	const char *probe;              /* INTAKE_PROBE_HEADER, likewise; NULL: none */
 	size_t bytes;                   /* of the whole header */
 	struct buf forwarded;           /* X-Forwarded-For, lines joined by commas */
 };
@@ -266,6 +290,7 @@ enum verdict {
 	VERDICT_HEADER,
 	VERDICT_BUSY,
 	VERDICT_UNAVAILABLE,
+	VERDICT_PROBE,          /* a test callout as it should be */
 	VERDICT_COUNT_
 };
 
@@ -291,6 +316,8 @@ struct request {
 	const char *signature;
 	struct buf body;
 	size_t forgotten;               /* bytes of a refused body, read and not kept */
+	char probe[INTAKE_PROBE_LEN + 1];       /* of a test callout that was announced; "" */
+	bool forwarded, believed;       /* with X-Forwarded-For; a test's peer is a trusted proxy */
 	struct buf headers;             /* of deactivation notices */
 	struct taking *taking;          /* for an armed capture; NULL: not captured */
 	struct signature_match match;
@@ -345,6 +372,7 @@ struct intake {
 	struct captures *_Atomic captures;      /* NULL: none can be armed */
 	struct tls *tls;                /* NULL: no HTTPS */
 	struct tallies tallies;
+	struct probes probes;
 	struct clients *clients;
 	struct conns conns;
 	struct listener listeners[LISTENERS_MAX];

@@ -34,6 +34,7 @@ static const struct row {
 	[VERDICT_HEADER] = { "header", INTAKE_REFUSED, 431, LOG_WARNING, true, "the header is too large\n" },
 	[VERDICT_BUSY] = { "busy", INTAKE_REFUSED, 429, LOG_WARNING, true, "too many requests at once\n" },
 	[VERDICT_UNAVAILABLE] = { "unavailable", INTAKE_UNAVAILABLE, 503, LOG_ERR, true, "try again later\n" },
+	[VERDICT_PROBE] = { "probe", INTAKE_DUPLICATE, 200, LOG_INFO, false, "probe\n" },
 };
 _Static_assert(ARRAY_LEN(rows) == VERDICT_COUNT_, "every verdict has its row");
 
@@ -124,6 +125,9 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 	case VERDICT_NOTED:
 		(void)snprintf(dst, cap, "another unverified notice of deactivation within a minute: not stored again");
 		break;
+	case VERDICT_PROBE:
+		(void)snprintf(dst, cap, "a test callout of calloutctl doctor came (%s)", by);
+		break;
 	case VERDICT_UNAVAILABLE:
 		(void)snprintf(dst, cap, "not stored, answered 503: %s",
 			       q->result == -EAGAIN ? "more waits for the journal than may" :
@@ -161,6 +165,14 @@ void report(struct request *q)
 	if (q->reported)
 		return;
 	q->reported = true;
+	if (q->probe[0]) {
+		probes_note(&q->in->probes, q, rows[q->verdict].status);
+		/* A test that failed is nobody's attack, and no callout of Autotask's. */
+		if (q->verdict == VERDICT_PROBE || rows[q->verdict].status != MHD_HTTP_OK) {
+			log_line(q);
+			return;
+		}
+	}
 	atomic_fetch_add_explicit(&q->tally->results[result], 1, memory_order_relaxed);
 	/* What a stranger may send must not hide that the real callouts stay away. */
 	if (q->draft.verified && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DUPLICATE))

@@ -317,8 +317,10 @@ AUTO_DEFINE(DIR, DIR *, closedir)
 /* "calloutd.db.v3", also one that was not finished. */
 static bool is_copy(const char *name)
 {
-	static const char start[] = STORE_FILE ".v";
+	static const char start[] = STORE_FILE ".v", before[] = STORE_FILE ".before-restore-";
 
+	if (strncmp(name, before, strlen(before)) == 0)
+		return true;
 	if (strncmp(name, start, strlen(start)) != 0)
 		return false;
 	name += strlen(start);

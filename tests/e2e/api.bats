@@ -30,7 +30,7 @@ sum() { api /v1/status >/dev/null && jq -e >/dev/null "[.handlers[] | select(.ha
 	said '.configuration | .degraded == null and .last_reload_ok and (.path | endswith("calloutd.conf"))'
 	said '.store | .broken == false and .sentence == "" and .newest_event == 1 and .file_bytes > 0 and .groups > 0'
 	said '.intake | .certificate_expiry == null and (.listening | contains("(http)"))'
-	said '.webhooks == [{webhook: "tickets", last_callout: .webhooks[0].last_callout, guid: null, id: null, guid_mismatches: 0, callouts: .webhooks[0].callouts}] and .guard == null'
+	said '.webhooks == [{webhook: "tickets", last_callout: .webhooks[0].last_callout, expected_before: null, unavailable_in_a_row: 0, guid: null, id: null, guid_mismatches: 0, callouts: .webhooks[0].callouts}] and .guard == null'
 	said '.webhooks[0].callouts | .stored == 1 and (keys | length) == 7'
 	said '.handlers[0] | .handler == "record" and .state == "ready" and .waiting == 0 and .unusable == null'
 	said '.runners[0] | .ready'

@@ -214,7 +214,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 		# Filters and --offline are described once, below the command.
 		{ grep "^$command\b" "$T/commands" | grep -oE 'Fl -[a-z-]+' || true
 		  case $command in
-		  events | show | tail) man_text calloutctl.1 | awk -v c="$command" '
+		  check | events | show | tail) man_text calloutctl.1 | awk -v c="$command" '
 			/^\.It Cm / { here = $3 == c } here && !/^\.It Cm/ { print }' | grep -oE 'Fl -[a-z-]+' || true ;;
 		  esac
 		  [ "$command" != tail ] || grep -oE 'Fl -[a-z-]+' <<<"$filters"

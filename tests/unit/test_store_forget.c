@@ -377,9 +377,9 @@ static void a_common_run_is_found_without_its_pointer(void **state)
 	forget_release(&f);
 }
 
-static void copies_of_upgrades_go(void **state)
+static void copies_of_upgrades_and_restores_go(void **state)
 {
-	static const char *const names[] = { "calloutd.db.v1", "calloutd.db.v12", "calloutd.db.v3.new", "calloutd.db.vacation", "other.v1" };
+	static const char *const names[] = { "calloutd.db.v1", "calloutd.db.v12", "calloutd.db.v3.new", "calloutd.db.before-restore-20261125T080910Z", "calloutd.db.vacation", "other.v1" };
 	struct home *h = *state;
 	unsigned count = 0;
 	char path[128];
@@ -387,12 +387,12 @@ static void copies_of_upgrades_go(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		assert_int_equal(file_replace(home_path(h, names[i], path), 0600, "x", 1), 0);
 	assert_int_equal(store_forget_copies(h->s, true, &count), 0);
-	assert_int_equal(count, 3);
+	assert_int_equal(count, 4);
 	assert_int_equal(access(home_path(h, names[0], path), F_OK), 0);
 	assert_int_equal(store_forget_copies(h->s, false, &count), 0);
-	assert_int_equal(count, 3);
+	assert_int_equal(count, 4);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		assert_int_equal(access(home_path(h, names[i], path), F_OK), i < 3 ? -1 : 0);
+		assert_int_equal(access(home_path(h, names[i], path), F_OK), i < 4 ? -1 : 0);
 }
 
 /* Somebody reads and does not let go of the WAL: it is put off, and ends with that reason. */
@@ -426,7 +426,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_runs_is_counted_and_stays, home_setup, home_teardown),
 		cmocka_unit_test_setup_teardown(the_output_of_a_common_run_goes_with_any_of_its_events, home_setup, home_teardown),
 		cmocka_unit_test_setup_teardown(a_common_run_is_found_without_its_pointer, home_setup, home_teardown),
-		cmocka_unit_test_setup_teardown(copies_of_upgrades_go, home_setup, home_teardown),
+		cmocka_unit_test_setup_teardown(copies_of_upgrades_and_restores_go, home_setup, home_teardown),
 		cmocka_unit_test_setup_teardown(a_reader_in_the_way_is_told, home_setup, home_teardown),
 	};
 
