@@ -172,7 +172,7 @@ static void checkpoint(struct journal *j, bool quiet)
 	int r = store_checkpoint(j->store, quiet);
 
 	if (quiet)
-		j->checkpoint_at_ms = r < 0 ? clock_mono_ms() + PROBE_MS : INT64_MAX;
+		j->checkpoint_at_ms = r < 0 || j->store->wal_frames ? clock_mono_ms() + PROBE_MS : INT64_MAX;
 	if (r < 0)
 		failed(j, r);
 	else if (before != j->store->wal_frames)

@@ -136,7 +136,11 @@ int store_checkpoint(struct store *s, bool truncate)
 	(void)sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
 	if (r < 0)
 		return r;
-	if (frames >= 0 && frames == done) {
+	if (truncate && frames != 0) {
+		/* Perhaps copied, but not emptied: who reads still finds the pages there, and so do we. */
+		s->wal_frames = frames > 0 ? (unsigned)frames : s->wal_frames + !s->wal_frames;
+		s->checkpoint_at = s->wal_frames + CHECKPOINT_FRAMES;
+	} else if (frames >= 0 && frames == done) {
 		s->wal_frames = 0;
 		s->checkpoint_at = 0;
 	} else {

@@ -277,6 +277,35 @@ static void a_reader_in_the_way_is_told(void **state)
 	assert_int_equal(store_scrubbed(h->s, &cleaned), 0);
 }
 
+/* One that has seen all that was written, so that all of the WAL can be copied, but not emptied: it is in the way, too. */
+static void a_reader_of_the_newest_is_in_the_way(void **state)
+{
+	struct home *h = *state;
+	struct forget f = { .entity = "Ticket", .id = 1, .now_ms = T0 };
+	sqlite3 *db = NULL;
+	char path[128];
+	uint64_t cleaned;
+
+	put(h, handler_number(h->s, "page"), 1, 3000);
+	forget_all(h->s, &f);
+	forget_release(&f);
+	assert_int_equal(sqlite3_open(home_path(h, "calloutd.db", path), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM event", NULL, NULL, NULL), SQLITE_OK);
+	/* Also after a checkpoint that found all of it copied. */
+	for (unsigned i = 0; i < 2; i++) {
+		store_scrub(h->s);
+		assert_int_equal(store_scrub_step(h->s), 0);
+		assert_true(store_scrubbing(h->s));
+		assert_int_equal(sql_exec(h->s->db, "PRAGMA wal_checkpoint(PASSIVE)"), 0);
+	}
+	assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	(void)sqlite3_close(db);
+	for (unsigned i = 0; i < 1000 && store_scrubbing(h->s); i++)
+		assert_int_equal(store_scrub_step(h->s), 0);
+	assert_int_equal(store_scrubbed(h->s, &cleaned), 0);
+	assert_int_equal(occurrences(h, "MARK-1-"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_common_run_is_found_without_its_pointer, home_setup, home_teardown),
 		cmocka_unit_test_setup_teardown(copies_of_upgrades_and_restores_go, home_setup, home_teardown),
 		cmocka_unit_test_setup_teardown(a_reader_in_the_way_is_told, home_setup, home_teardown),
+		cmocka_unit_test_setup_teardown(a_reader_of_the_newest_is_in_the_way, home_setup, home_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
