@@ -25,12 +25,19 @@ static const char *const secrets[] = {
 	"authorization", "cookie", "token", "secret", "password", "api-key", "apikey", "integrationcode",
 };
 
-static bool is_secret(const char *name)
+/*
+ * How much of the name may be shown if its value may not: up to the end of the word. Of a folded header libmicrohttpd
+ * 0.9.75 appends the further lines to the name. 0: the value may be shown.
+ */
+static size_t secret_name(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(secrets); i++)
-		if (strcasestr(name, secrets[i]))
-			return true;
-	return false;
+	for (size_t i = 0; i < ARRAY_LEN(secrets); i++) {
+		const char *at = strcasestr(name, secrets[i]);
+
+		if (at)
+			return (size_t)(at - name) + strlen(secrets[i]);
+	}
+	return 0;
 }
 
 static bool has_path(const struct request *q, const char *value)
@@ -46,13 +53,16 @@ static enum MHD_Result take_header(void *cls, enum MHD_ValueKind kind, const cha
 	struct buf *out = &q->taking->headers;
 	/* The chunks are put together by now: a reader must not look for them. */
 	const char *prefix = strcasecmp(name, "Transfer-Encoding") == 0 ? "X-Calloutd-" : "";
+	size_t shown = secret_name(name);
 	int r;
 
 	(void)kind;
 	if (!value)
 		value = "";
-	if (strcasecmp(name, SIGNATURE_HEADER) != 0 && (is_secret(name) || has_path(q, value)))
-		r = buf_printf(out, "%s: (redacted, %zu bytes)\r\n", name, strlen(value));
+	if (has_path(q, name))
+		r = buf_append_text(out, "X-Calloutd-Redacted: a header whose name holds the path\r\n");
+	else if (strcasecmp(name, SIGNATURE_HEADER) != 0 && (shown || has_path(q, value)))
+		r = buf_printf(out, "%.*s: (redacted, %zu bytes)\r\n", (int)(shown ? shown : strlen(name)), name, strlen(value));
 	else
 		r = buf_printf(out, "%s%s: %s\r\n", prefix, name, value);
 	return r == 0 ? MHD_YES : MHD_NO;

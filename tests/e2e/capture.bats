@@ -108,6 +108,36 @@ only() { find "$T/got" -name '*.http' | sort | sed -n "${1}p"; }
 	never grep -q -e sesame -e "${HOOK##*/}" "$T/log"
 }
 
+# raw TEXT: a request as printf makes it of TEXT; its answer's status.
+raw() {
+	local status
+	exec 5<>"/dev/tcp/127.0.0.1/$PORT"
+	# shellcheck disable=SC2059 # that is what it is for
+	printf "$1" >&5
+	read -r -t 15 _ status _ <&5
+	exec 5>&-
+	echo "$status"
+}
+
+@test "secrets in folded headers, control characters and headers like our own change nothing" {
+	conf_usual
+	start_daemon
+	capture tickets --next 4
+	end='Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}'
+	[[ $(raw "POST $HOOK HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer\r\n sesame-5\r\n$end") = 40[01] ]]
+	poll 15 has_files 1
+	[[ $(raw "POST $HOOK HTTP/1.1\r\nHost: x\r\nX-From: y\r\n $HOOK\r\n$end") = 40[01] ]]
+	poll 15 has_files 2
+	[ "$(raw "POST $HOOK HTTP/1.1\r\nHost: x\r\nX-Calloutd-Verdict: stored\r\nX-Calloutd-Answer: 200\r\n$end")" = 401 ]
+	poll 15 has_files 3
+	[ "$(raw "\033[31mP $HOOK HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")" = 405 ]
+	ends_with 0
+	never grep -rq -e sesame -e "${HOOK##*/}" "$T/got" "$T/state/captures" "$T/said" "$T/log"
+	ctl capture --list >"$T/list"
+	never grep -q $'\033' "$T/said" "$T/list"
+	[ "$(ctl capture --list --json | jq -r '.files[2] | .verdict + " " + .answer')" = 'signature 401' ]
+}
+
 @test "a capture is one per webhook, seen in the status, ended by an interrupt, --stop, its time, a reload, a restart" {
 	conf_usual
 	start_daemon
