@@ -219,6 +219,33 @@ static int alone(const char *path, struct error *err)
 	return 0;
 }
 
+/* A store has tables and indices, and nothing that acts by itself once the daemon writes: no trigger, view, virtual table. */
+static int nothing_else(sqlite3 *db, const char *path, struct error *err)
+{
+	char name[64] = "", why[128];
+	int r = ask_text(db, "SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index') OR coalesce(rootpage, 0) < 2", name,
+			 sizeof(name));
+
+	if (r < 0)
+		return no_copy(r, path, sqlite3_errmsg(db), err);
+	if (!*name)
+		return 0;
+	(void)snprintf(why, sizeof(why), "it holds %.60s, a trigger, view or virtual table", name);
+	return no_copy(-EUCLEAN, path, why, err);
+}
+
+/* All of the tables and columns are there. Of older ones the migration tells. */
+static int complete(sqlite3 *db, const char *path, int64_t version, struct error *err)
+{
+	sqlite3_stmt *st[ST_COUNT_] = { NULL };
+	int r = version == STORE_SCHEMA ? sql_prepare_all(db, store_statements, ST_COUNT_, st) : 0;
+
+	if (r < 0)
+		(void)no_copy(r == -ENOMEM ? r : -EUCLEAN, path, sqlite3_errmsg(db), err);
+	sql_finalize_all(st, ST_COUNT_);
+	return r == 0 || r == -ENOMEM ? r : -EUCLEAN;
+}
+
 static int look(sqlite3 *db, const char *path, bool whole, struct backup_facts *ret, struct error *err)
 {
 	char wrong[200] = "";
@@ -231,6 +258,11 @@ static int look(sqlite3 *db, const char *path, bool whole, struct backup_facts *
 		return r;
 	if (version == 0)
 		return no_copy(-EUCLEAN, path, "it is empty", err);
+	r = nothing_else(db, path, err);
+	if (r == 0)
+		r = complete(db, path, version, err);
+	if (r < 0)
+		return r;
 	if (whole) {
 		r = copy_check(db, NULL, wrong, sizeof(wrong));
 		if (r == -EUCLEAN)

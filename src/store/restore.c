@@ -244,6 +244,8 @@ static int restore_locked(const struct restore_options *o, struct restored *ret,
 		return lacks(store, &before, &f, err);
 	ret->event = o->moved ? 0 : next_number(&before, &f);
 	r = make(o, &f, ret->event);
+	if (r == -EUCLEAN)
+		return error_set(err, EUCLEAN, "%.200s cannot be used, it is damaged: the store is as it was", o->from);
 	if (r == 0)
 		r = restore_finish(o->directory, ret->aside);
 	if (r == -ECANCELED)

@@ -191,12 +191,51 @@ static void finished_by_the_next_opening(void **state)
 	}
 }
 
+/* Files that pass for whole databases and are no copies of ours: none of them takes the store's place. */
+static void what_is_no_store_is_refused(void **state)
+{
+	static const char *const changes[] = {
+		"CREATE TRIGGER extra AFTER INSERT ON event BEGIN DELETE FROM content; END",
+		"CREATE VIEW extra AS SELECT 1",
+		"DROP TABLE content",
+		"ALTER TABLE content RENAME COLUMN body TO other",
+		"DROP TABLE content; CREATE VIEW content AS SELECT 1 AS event, '' AS headers, x'' AS body",
+		"PRAGMA application_id = 1",
+		"PRAGMA user_version = -1",
+	};
+	struct home *h = *state;
+	struct backup_facts f;
+	char copy[128], db[128];
+
+	home_open(h);
+	receive(h, 1);
+	home_path(h, "copy", copy);
+	home_path(h, "calloutd.db", db);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		struct restored done = { .event = 0 };
+		struct error err = { "" };
+		sqlite3 *hostile = NULL;
+
+		(void)unlink(copy);
+		make(h, copy, &f);
+		home_close(h);
+		assert_int_equal(sqlite3_open(copy, &hostile), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(hostile, changes[i], NULL, NULL, NULL), SQLITE_OK);
+		(void)sqlite3_close(hostile);
+		assert_int_equal(restore(h, copy, true, &done, &err), -EUCLEAN);
+		assert_non_null(strstr(err.text, "is not a whole copy"));
+		assert_int_equal(ask(db, "SELECT count(*) FROM content"), 1);
+		home_open(h);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_copy_is_of_one_moment, home_setup_closed, home_teardown),
 		cmocka_unit_test_setup_teardown(broken_off_nothing_is_left, home_setup_closed, home_teardown),
 		cmocka_unit_test_setup_teardown(numbers_are_not_given_twice, home_setup_closed, home_teardown),
+		cmocka_unit_test_setup_teardown(what_is_no_store_is_refused, home_setup_closed, home_teardown),
 		cmocka_unit_test_setup_teardown(finished_by_the_next_opening, home_setup_closed, home_teardown),
 	};
 
