@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define ROUNDS 12
+#define ROUNDS 8
 #define EACH 40                 /* records a round at most, before others are forgotten */
 #define RECORDS_MAX 100000
 
@@ -42,7 +42,7 @@ static void forget_one(struct home *h, int64_t id, uint32_t *dice)
 /* Accept, settle, forget and scrub for ever, beside whoever reads. */
 static void write_until_killed(struct home *h, int64_t next, uint32_t dice, int out)
 {
-	static const size_t sizes[] = { 50, 300, 700, 3000, 9000, 40000 };
+	static const size_t sizes[] = { 50, 300, 700, 3000, 9000, 20000 };
 	int64_t page, first = next;
 
 	if (store_open(&(struct store_options){ .directory = h->dir }, &h->s, NULL) != 0)
@@ -115,7 +115,7 @@ static void round_until_killed(struct home *h, struct told *t, uint32_t *dice)
 	}
 	(void)close(pipe_fd[1]);
 	/* Until it has begun to forget, then some words more: it may be in the middle of anything. */
-	for (more = 1 + roll(dice) % 40; more; ) {
+	for (more = 1 + roll(dice) % 12; more; ) {
 		assert_int_equal(read(pipe_fd[0], &value, sizeof(value)), sizeof(value));
 		take(t, value);
 		look_around(h, roll(dice) % 20);
