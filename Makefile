@@ -111,15 +111,15 @@ demo: ## install missing build packages, build, show a callout's whole way and t
 	$(MAKE) all sim
 	BUILD=$(BUILD) contrib/demo
 
-install: all ## install programs, manuals, units and the example configuration (PREFIX=, DESTDIR=)
+install: all ## install programs, manuals, units and examples (PREFIX=, DESTDIR=)
 	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SBINDIR=$(SBINDIR) BINDIR=$(BINDIR) MANDIR=$(MANDIR) \
 	DOCDIR=$(DOCDIR) UNITDIR=$(UNITDIR) SYSUSERDIR=$(SYSUSERDIR) TMPFILEDIR=$(TMPFILEDIR) \
-	COMPDIR=$(COMPDIR) SYSCONFDIR=$(SYSCONFDIR) BUILD=$(BUILD) contrib/install install
+	COMPDIR=$(COMPDIR) BUILD=$(BUILD) contrib/install install
 
 uninstall: ## remove what install put there; configuration and state stay
 	DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SBINDIR=$(SBINDIR) BINDIR=$(BINDIR) MANDIR=$(MANDIR) \
 	DOCDIR=$(DOCDIR) UNITDIR=$(UNITDIR) SYSUSERDIR=$(SYSUSERDIR) TMPFILEDIR=$(TMPFILEDIR) \
-	COMPDIR=$(COMPDIR) SYSCONFDIR=$(SYSCONFDIR) BUILD=$(BUILD) contrib/install uninstall
+	COMPDIR=$(COMPDIR) BUILD=$(BUILD) contrib/install uninstall
 
 deb: ## install missing build packages, build a Debian package in build/deb
 	tests/install-packages package

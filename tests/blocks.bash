@@ -1,7 +1,7 @@
 # blocks.bash - code blocks cut out of the documentation, to be run as they stand.
 # shellcheck shell=bash
 
-# block HEADING N: the N-th indented block of README.md below "## HEADING", its common indent removed.
+# block HEADING N [DOCUMENT]: the N-th indented block of README.md (or another) below "## HEADING", its common indent removed.
 block() {
 	awk -v heading="## $1" -v wanted="$2" '
 		/^## / { here = $0 == heading; next }
@@ -14,7 +14,7 @@ block() {
 			for (i = 1; i <= count; i++) if (match(line[i], /[^ ]/) && RSTART < least) least = RSTART
 			while (count && line[count] == "") count--
 			for (i = 1; i <= count; i++) print substr(line[i], least)
-		}' "$ROOT/README.md"
+		}' "$ROOT/${3:-README.md}"
 }
 
 # man_block PAGE N: the N-th .Bd -literal of a manual page, as man shows it.

@@ -24,24 +24,27 @@ _calloutctl_webhook() {
 _calloutctl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i
 	local filters='--webhook --handler --entity --id --action --kind --state'
+	local bulk='--handler --since --until --webhook --entity --record --dry-run'
 	COMPREPLY=()
 
 	case $before in
-	--config | --socket | --secret-file | --request)
+	--config | --socket | --secret-file | --file | --request | --tls-certificate | --tls-key)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
-	--state-directory) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+	--state-directory | --directory | --output) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--webhook) words=$(_calloutctl_names webhook) ;;
 	--handler) words=$(_calloutctl_names handler) ;;
-	--kind) words='event quarantined deactivated' ;;
+	--kind) words='event quarantined deactivated restored' ;;
 	--state) words='waiting done failed dropped' ;;
 	--action) words='create update delete deactivated' ;;
 	--test) words='failed quarantined deactivated silent backlog signature disk loop config paused certificate unavailable' ;;
 	--entity) words='Company Contact ConfigurationItem Ticket TicketNote' ;;
 	--for) words='30m 2h 1d' ;;
 	--at-most) words='5m' ;;
-	--id | --since | --until | --before | --limit | --via | --header) return ;;
+	--waiting | --age | --dead-letters | --held | --silent | --unavailable | --disk | --certificate | --guard | --problems) return ;;
+	--events) words='create,update,delete create update delete' ;;
+	--public-url | --username | --owner | --listen | --id | --since | --until | --before | --limit | --record | --next | --via | --header) return ;;
 	esac
 	if [ -n "$words" ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
@@ -57,26 +60,34 @@ _calloutctl() {
 	done
 	words='--config --socket --json --help --version'
 	case $command in
-	'') words+=' status config reload events show tail retry drop hold release try alert send sign verify webhook recover guard' ;;
+	'') words+=' init status check doctor config reload events show tail retry drop replay forget hold release try alert send sign capture verify webhook recover guard backup restore' ;;
+	check) words+=' --waiting --age --dead-letters --held --silent --unavailable --disk --certificate --guard --problems' ;;
+	doctor) words+=' --local' ;;
+	init) words+=' --entity --events --public-url --handler --username --owner --tls-certificate --tls-key --listen --webhook --directory --add' ;;
 	events) words+=" $filters --since --until --before --limit --all --offline --state-directory" ;;
 	show) words+=' --body --offline --state-directory' ;;
 	tail) words+=" $filters" ;;
-	retry) words+=' --failed --handler --since' ;;
-	drop) words+=' --failed --handler --since --yes' ;;
+	retry) words+=" --failed --quarantined --skip-late $bulk" ;;
+	drop) words+=" --failed --yes $bulk" ;;
+	replay) words+=" --action --again $bulk" ;;
+	forget) words+=' --entity --id --dry-run --drop-waiting' ;;
 	hold) words+=" --for $(_calloutctl_names handler)" ;;
 	release) words+=" --record $(_calloutctl_names handler)" ;;
 	try) words+=" --webhook $(_calloutctl_names handler)" ;;
 	alert) words+=' --test' ;;
+	backup) words+=' --force --offline --state-directory' ;;
+	restore) words+=' --dry-run --force --hold --moved --state-directory' ;;
 	send) words+=' --webhook --via' ;;
 	sign) words+=' --webhook --secret-file' ;;
-	verify) words+=' --webhook --secret-file --header --request' ;;
+	capture) words+=" --next --for --output --stop --list $(_calloutctl_names webhook)" ;;
+	verify) words+=' --webhook --secret-file --header --file --request' ;;
 	recover) words+=' --webhook --since --refetch --delete --dry-run' ;;
 	guard) words+=' --dry-run --at-most' ;;
 	webhook) words+=" $(_calloutctl_webhook "$i")" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 	case $command in
-	try | send | sign | verify) [[ $word = -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word") ;;
+	try | send | sign | verify | backup | restore) [[ $word = -* ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$word") ;;
 	esac
 }
 complete -F _calloutctl calloutctl

@@ -37,6 +37,7 @@ struct admin_options {
 	struct dispatcher *dispatcher;
 	struct intake *intake;
 	struct alerts *alerts;          /* to be shown; outlives the room */
+	struct captures *captures;      /* outlives the room */
 	struct admin_daemon daemon;
 	const char *state_directory;
 	const char *socket_path;        /* opened 0660; or */

@@ -35,6 +35,11 @@ enum ask {
 	ASK_SOURCE,
 	ASK_SEQUENCE,
 	ASK_GUID,
+	ASK_AGAIN,
+	ASK_SKIP_LATE,
+	ASK_DRY_RUN,
+	ASK_NEXT,
+	ASK_DROP_WAITING,
 	ASK_COUNT_
 };
 #define ASKS(x) (1U << ASK_##x)
@@ -49,7 +54,8 @@ struct question {
 	int64_t state;                  /* enum delivery_state */
 	int64_t source;                 /* enum event_source: recovered or refetched */
 	int64_t sequence;
-	bool failed;
+	int64_t next;                   /* 1..100 */
+	bool failed, again, skip_late, dry_run, drop_waiting;
 	char webhook[CALLOUT_NAME_MAX + 1], entity[CALLOUT_NAME_MAX + 1];
 	char action[CALLOUT_NAME_MAX + 1], handler[CALLOUT_NAME_MAX + 1];
 	char record[CALLOUT_RECORD_MAX];        /* "Ticket/351181" */

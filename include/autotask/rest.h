@@ -54,6 +54,9 @@ struct rest_options {
 	int64_t connect_ms, whole_ms, first_wait_ms;
 };
 
+/* Where zones are looked up: the configuration's, or the vendor's. Borrowed. */
+const char *rest_zone_information(const struct conf_autotask *c);
+
 /* Forbids core dumps for good, loads the credentials, finds the zone. *ret is the caller's. -EACCES: also an unknown user. */
 int rest_open(const struct rest_options *o, struct rest **ret, struct error *err);
 struct rest *rest_close(struct rest *r);        /* wipes the credentials; NULL is fine; returns NULL */

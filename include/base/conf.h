@@ -189,6 +189,15 @@ unsigned conf_check(const struct conf *c, conf_report_fn *report, void *arg);
 int conf_handler_usable(const struct conf_handler *h, struct error *err);
 
 /*
+ * What is looked for when a program is started, as its first bytes say: the interpreter of its #! line and
+ * what env(1) will look for, or the loader of a compiled one. "" for none, and for what cannot be read.
+ */
+struct conf_program_needs {
+	char interpreter[256], env[256], loader[256];
+};
+void conf_program_needs(const char *path, struct conf_program_needs *ret);
+
+/*
  * Everything in force, in the configuration's own grammar with every default
  * spelt out; reading it again gives an equal configuration. Secrets appear as
  * their references. Writes to f; 0 or -EIO.

@@ -13,13 +13,15 @@
  *   ACK     EVENT HANDLER ATTEMPT                   the result is durable: forget it
  *   STOP    EVENT HANDLER                           end this attempt (operator)
  *   RELOAD                                          read the configuration again
+ *   LOOK    EVENT HANDLER                           could this handler run? Executes nothing
  * Runner -> daemon:
- *   HELLO   VERSION COUNT                           first message of a connection
+ *   HELLO   VERSION COUNT OK                        first message of a connection; OK: it knows LOOK
  *   RUNNING EVENT HANDLER ATTEMPT STARTED_MS        one per running attempt, then one
  *   RESULT  EVENT HANDLER ATTEMPT STARTED_MS ENDED_MS OUTCOME STATUS STDOUT STDERR
  *                                                   per finished unacknowledged one (COUNT in all)
  *   REFUSED EVENT HANDLER ATTEMPT REASON TEXT       not started: see enum wire_refusal
  *   RELOADED OK TEXT                                verdict on a RELOAD
+ *   LOOKED  EVENT HANDLER STATUS FOUND*             what is wrong; STATUS: the runner's uid. EVENT is said again
  *
  * A run of several events goes by the first one's number. The runner looks at OTHERS no closer:
  * it says them again with RUNNING and RESULT, so that a daemon that was restarted knows for
@@ -49,6 +51,8 @@ enum wire_verb {
 	WIRE_RESULT,
 	WIRE_REFUSED,
 	WIRE_RELOADED,
+	WIRE_LOOK,              /* only to a runner whose HELLO says OK: to others it is not our protocol */
+	WIRE_LOOKED,
 };
 
 enum wire_tag {
@@ -70,6 +74,7 @@ enum wire_tag {
 	WIRE_VERSION,           /* text */
 	WIRE_COUNT,             /* int64 */
 	WIRE_OTHERS,            /* bytes: per event its number (8) and attempt (4), little-endian */
+	WIRE_FOUND,             /* bytes, repeated: step (4), errno (4), path, NUL, place; see struct wire_found */
 };
 
 /* How an attempt ended, as the runner saw it. */
@@ -86,6 +91,30 @@ enum wire_refusal {
 	WIRE_BUSY,                      /* no process, memory or descriptor: try later */
 	WIRE_ALREADY,                   /* this attempt runs or has run */
 	WIRE_ENDING,                    /* the runner is stopping */
+};
+
+/* Where a handler would fail, as its runner sees things: its user, its sandbox. */
+enum wire_step {
+	WIRE_STEP_HANDLER = 1,          /* not in the runner's configuration */
+	WIRE_STEP_PROGRAM,              /* the command */
+	WIRE_STEP_INTERPRETER,          /* what its #! line names */
+	WIRE_STEP_ENV,                  /* what env(1) would look for in PATH; path is a name */
+	WIRE_STEP_LOADER,               /* what a compiled program names */
+	WIRE_STEP_SCRIPT,               /* the command's first argument, a file that an interpreter reads */
+	WIRE_STEP_DIRECTORY,            /* to work in */
+	WIRE_STEP_FILE,                 /* a file: value of its environment */
+	WIRE_STEP_NOEXEC,               /* there, but on a file system mounted noexec */
+	WIRE_STEP_MEMORY,               /* compiles while it runs, and may not (MemoryDenyWriteExecute) */
+	WIRE_STEP_COUNT_
+};
+
+#define WIRE_FOUND_MAX 32       /* of one LOOKED */
+#define WIRE_PATH_LEN 1024      /* longer ones are cut */
+struct wire_found {
+	enum wire_step step;
+	int code;                       /* errno */
+	char path[WIRE_PATH_LEN];
+	char place[WIRE_PATH_LEN];      /* the directory of the path that stops us, or the path; "" */
 };
 
 /* A message under construction or as received. Plain data; no allocation. */
@@ -130,6 +159,10 @@ int wire_put_others(struct wire_message *m, const struct wire_delivery *others, 
 /* 0 and how many (0: there is no such field), or -EBADMSG. */
 int wire_get_others(const struct wire_message *m, struct wire_delivery dst[static WIRE_OTHERS_MAX],
 		    size_t *ret_count);
+
+int wire_put_found(struct wire_message *m, const struct wire_found *f);
+/* How many, or -EBADMSG. A step that is not known here is passed over. */
+int wire_get_found(const struct wire_message *m, struct wire_found dst[static WIRE_FOUND_MAX]);
 
 /*
  * Send or receive one datagram on a non-blocking SEQPACKET socket. fd: a

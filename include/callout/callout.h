@@ -57,6 +57,12 @@ const char *callout_record(const struct callout *c, const char *webhook,
 			   char dst[static CALLOUT_RECORD_MAX]);
 
 /*
+ * A word, Guid or record of a callout as a log line may hold it: letters, digits and _ - . / { } stay. Anything else could be
+ * a customer's text in a place where none belongs; then a fixed phrase. Borrowed.
+ */
+const char *callout_loggable(const char *text);
+
+/*
  * Find a field: Fields as an object of name -> value (names in any case), or as an
  * array of {"name"|"Name"|"field": ..., "value": ...} (UDF shape is unpublished:
  * tolerated both ways; an object member whose value is such an array is searched too).

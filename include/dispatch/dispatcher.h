@@ -69,6 +69,13 @@ int dispatcher_hold(struct dispatcher *d, const char *handler, int64_t until_ms)
 int dispatcher_release(struct dispatcher *d, const char *handler);      /* ends a hold and a pause */
 
 /*
+ * A replay for this handler is being stored step by step: start nothing of it for so long (0: go on), so that
+ * events that come meanwhile stay behind those of their record that are still to be laid out. Not
+ * durable: after a crash the handler goes on with what was stored. -ENOENT: it is not configured.
+ */
+int dispatcher_replaying(struct dispatcher *d, const char *handler, int64_t ms);
+
+/*
  * A record that was held because its events came too often (loop-limit), or with NULL all of this
  * handler: what has been stored so far is counted no more. Call it before store_let_go(), and
  * dispatcher_store_changed() after that. -ENOENT no such handler, -EIO the store cannot be read.
@@ -134,6 +141,15 @@ struct link_result;
 typedef void dispatcher_tried_fn(void *arg, const struct link_result *r, const char *sentence);
 int dispatcher_try(struct dispatcher *d, const char *handler, const struct event *meta,
 		   const void *body, size_t len, dispatcher_tried_fn *done, void *arg);
+
+/*
+ * Ask its runner whether a handler (or the alert's program, by CONF_ALERT_TITLE) could run; nothing is
+ * executed. done is called once, on the main thread; l is NULL with a sentence when the runner gave no answer.
+ * 0, -ENOENT no such handler, -ENOMEM; then done is not called.
+ */
+struct link_looked;
+typedef void dispatcher_looked_fn(void *arg, const char *runner, const struct link_looked *l, const char *sentence);
+int dispatcher_look(struct dispatcher *d, const char *handler, dispatcher_looked_fn *done, void *arg);
 
 /*
  * Run the alert section's program once: as dispatcher_try(), with these variables and no others of ours

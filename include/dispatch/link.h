@@ -46,6 +46,13 @@ struct link_running {                   /* borrowed for the call */
 	int64_t started_ms;
 };
 
+struct link_looked {                    /* borrowed for the call; a stranger's word: bounded, and nothing more */
+	const char *handler;
+	int64_t number, uid;            /* uid: whom handlers run as */
+	const struct wire_found *found;
+	size_t count;
+};
+
 struct link_callbacks {
 	void (*running)(void *arg, const struct link_running *r);
 	void (*result)(void *arg, const struct link_result *r);
@@ -54,6 +61,7 @@ struct link_callbacks {
 	void (*ready)(void *arg);               /* everything is told; or there is room again */
 	void (*lost)(void *arg, const char *why);       /* what ran there is interrupted unless it is told again */
 	void (*reloaded)(void *arg, bool ok, const char *text);
+	void (*looked)(void *arg, const struct link_looked *l);         /* NULL: nobody asks */
 	void *arg;
 };
 
@@ -91,5 +99,7 @@ int link_start_collected(struct link *l, const char *handler, int64_t event, uns
 void link_ack(struct link *l, const char *handler, int64_t event, unsigned attempt);
 void link_stop(struct link *l, const char *handler, int64_t event);
 int link_reload(struct link *l);
+/* Ask whether this handler could run: looked() comes. -ENOTCONN; -EOPNOTSUPP: a runner of an earlier version. */
+int link_look(struct link *l, const char *handler, int64_t number);
 
 #endif

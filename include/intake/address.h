@@ -54,5 +54,7 @@ AUTO_DEFINE(proxies, struct proxies *, proxies_free)
 const char *proxies_client(const struct proxies *p, const struct sockaddr *peer, socklen_t len,
 			   const char *forwarded, char dst[static ADDRESS_TEXT_LEN],
 			   bool *ret_exempt);
+/* Is what this peer says in X-Forwarded-For believed? */
+bool proxies_believe(const struct proxies *p, const struct sockaddr *peer, socklen_t len);
 
 #endif

@@ -18,6 +18,9 @@
 #include "callout/callout.h"
 #include "store/store.h"
 
+/* Why one is quarantined that may have been recorded by a stranger: the text is stored, and known again by it. */
+#define DRAFT_RECORDING "EventTime is older than repetitions are recognised (keep-keys): a recording?"
+
 struct draft {
 	/* whoever makes it says */
 	const struct conf *conf;        /* borrowed for the draft's life, like the next two */
@@ -28,6 +31,7 @@ struct draft {
 	enum event_source source;
 	bool verified;
 	unsigned signed_by;             /* position of the secret; 0: not signed */
+	bool any_age;                   /* an operator vouches that it is no recording, however old */
 	/* what follows from it */
 	enum event_kind kind;
 	const char *why;                /* of a quarantined one; a static text */
@@ -60,6 +64,9 @@ int draft_read_notice(struct draft *d);
 /* store_accept(), on the journal's thread between begin and commit. client and headers may be NULL. */
 int draft_accept(const struct draft *d, struct store *s, const char *client, const char *headers,
 		 struct accepted *ret);
+
+/* store_understand(), likewise: what is read now of a body that was stored as quarantined. */
+int draft_understand(const struct draft *d, struct store *s, int64_t event, int64_t now_ms, int64_t *ret_event);
 
 void draft_release(struct draft *d);
 

@@ -17,6 +17,7 @@
 #include "base/conf.h"
 #include "base/error.h"
 #include "callout/site.h"
+#include "intake/captures.h"
 #include "store/journal.h"
 
 struct intake;
@@ -48,6 +49,7 @@ struct intake_options {
 	void (*deactivated)(void *arg);
 	void *arg;
 	struct alerts *alerts;          /* borrowed until intake_stop(); NULL: nobody is told */
+	struct captures *captures;      /* likewise; NULL: requests cannot be captured */
 };
 
 /*
@@ -93,6 +95,7 @@ int intake_wake_fd(struct intake *in);
 struct intake_counts {          /* since the start; any thread */
 	uint64_t results[INTAKE_RESULT_COUNT_];
 	int64_t last_callout_ms;        /* last stored or duplicate; 0: none yet */
+	unsigned failing;               /* callouts in a row that were answered 503; 25 switch the webhook off */
 	uint64_t strangers;             /* accepted callouts with another Guid than the registered one */
 	struct registration registered; /* guid "": not known */
 };
@@ -105,6 +108,29 @@ int intake_counts(struct intake *in, const char *webhook, struct intake_counts *
  * the callout has none. Any thread. -ENOENT: no such webhook is configured, or has been since the start.
  */
 int intake_register(struct intake *in, const struct registration *n);
+
+/*
+ * Test callouts (calloutctl doctor). One is announced, sent to a webhook's path with its number in the header and
+ * this body, signed as any callout; intake answers it as any callout, and remembers how it came, but stores nothing.
+ * It is valid for a minute; of more than 16 the oldest are forgotten. Any thread.
+ */
+#define INTAKE_PROBE_HEADER "X-Calloutd-Probe"
+#define INTAKE_PROBE_LEN 32             /* hexadecimal digits */
+#define INTAKE_PROBE_BODY_LEN 128       /* with its NUL */
+struct intake_arrival {
+	bool arrived;                   /* false: not yet, and nothing below is known */
+	unsigned status;                /* what it was answered */
+	char detail[128];               /* why it was refused; "" */
+	char webhook[CONF_NAME_MAX + 1];        /* whose path it had; "": no webhook's */
+	char client[64];                /* whom it counts for; "unix": through a UNIX socket */
+	bool secure, forwarded;         /* over HTTPS; with X-Forwarded-For */
+	bool believed;                  /* which counts only from trusted-proxies */
+	size_t body_len;
+};
+void intake_probe_new(struct intake *in, char ret[static INTAKE_PROBE_LEN + 1]);
+void intake_probe_body(const char *nonce, char dst[static INTAKE_PROBE_BODY_LEN]);
+/* -ENOENT: not announced, or its minute is over. */
+int intake_probe_arrival(struct intake *in, const char *nonce, struct intake_arrival *ret);
 
 struct intake_status {
 	unsigned connections, in_flight;

@@ -85,7 +85,8 @@ void journal_status(struct journal *j, struct journal_status *ret);
 /*
  * The watchdog's question: put an empty job through? No: false when jobs have waited
  * for more than limit_ms without the thread taking any, or it has been busy with one group
- * for so long. Any thread.
+ * for so long. Opening the store is neither: it may take as long as the store is large, and callouts
+ * get 503 meanwhile. Any thread.
  */
 bool journal_alive(struct journal *j, int64_t limit_ms);
 

@@ -40,7 +40,7 @@ struct store;
 struct reader;
 
 #define STORE_FATAL (-ENOTRECOVERABLE)
-#define STORE_SCHEMA 4          /* version written; older ones are migrated after a copy */
+#define STORE_SCHEMA 5          /* version written; older ones are migrated after a copy */
 
 /* ---- words ---- */
 
@@ -48,9 +48,10 @@ enum event_kind {
 	EVENT_ORDINARY,
 	EVENT_QUARANTINED,      /* signed, but not understood; no deliveries */
 	EVENT_DEACTIVATED,      /* a deactivation notice */
+	EVENT_RESTORED,         /* nothing received: from here on the store is a copy put back; time: the copy's */
 	EVENT_KIND_COUNT_
 };
-const char *event_kind_name(enum event_kind k);         /* "event", "quarantined", "deactivated" */
+const char *event_kind_name(enum event_kind k);         /* "event", "quarantined", "deactivated", "restored" */
 
 enum event_source {
 	SOURCE_LIVE,
@@ -97,6 +98,9 @@ struct store_options {
 	const char *directory;          /* borrowed during open; created 0700 if missing */
 	uint64_t reserve;               /* bytes of the ballast file "reserve"; 0: none */
 	const char *vfs;                /* SQLite's file layer by name; NULL: the default (tests make disks fail) */
+	/* Opening is about to take long, on the opening thread: bringing older tables up to date, a large WAL. NULL: nobody cares. */
+	void (*lengthy)(void *arg, const char *what);
+	void *arg;
 };
 
 /*
@@ -115,6 +119,12 @@ AUTO_DEFINE(store, struct store *, store_close)
 int store_begin(struct store *s);
 int store_commit(struct store *s);      /* STORE_FATAL: end the process */
 void store_rollback(struct store *s);
+
+/*
+ * Copies that migration made (calloutd.db.vN) hold content: those older than keep_ms go. Returns when the next one is due, INT64_MAX: there
+ * is none. Between transactions, too.
+ */
+int64_t store_copies_prune(struct store *s, int64_t keep_ms, int64_t now_ms);
 
 /* PASSIVE checkpoint when the WAL has grown past a bound; STORE_FATAL as above. */
 int store_checkpoint(struct store *s, bool truncate);
@@ -205,6 +215,7 @@ struct delivery_ref {
 	unsigned attempts;      /* used up so far */
 	bool behind;            /* an earlier delivery of the record is parked */
 	bool late;              /* put back by the operator after a newer event had been handled */
+	bool replayed;          /* made, or put back, by a replay; such a one is always parked */
 	int64_t due_ms;         /* of a parked one */
 	int64_t received_ms;    /* when its event was accepted */
 };
@@ -259,10 +270,99 @@ int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count);
 
 /*
+ * The same for deliveries that were picked out beforehand (from a reader's view, so that what has
+ * changed since is looked at again here), in steps: as many of the keys, from the first on, as are done
+ * in about a quarter of a second. Keys are in event order, at most STORE_AGAIN_MAX.
+ *
+ * A replay gives each event to the handler named, as if it had been accepted for it now: parked, due now or
+ * blocked behind what is earlier of the record, and told as `replayed` as long as the event is kept, after
+ * whatever retries. An event that has a delivery for it has it already, unless `settled`: then done,
+ * failed and dropped ones are put back. -E2BIG: so much of the handler waits in turn before the last of
+ * the keys that their order cannot be told; let it catch up first.
+ */
+#define STORE_AGAIN_MAX 1000
+enum again {
+	AGAIN_RETRY,
+	AGAIN_DROP,
+	AGAIN_REPLAY,
+};
+struct again_step {
+	enum again what;
+	const struct delivery_key *keys;        /* handler: of a replay not looked at */
+	size_t count;
+	const char *handler;                    /* of a replay: its name */
+	bool failed_only;                       /* of a retry or drop: as in delivery_filter */
+	bool settled;                           /* of a replay */
+	const struct delivery_key *running;     /* of a drop: not these */
+	size_t running_count;
+	int64_t now_ms;
+};
+/* acted: whether so, for each of the keys seen. *ret_seen: at least 1 if there is any. */
+int store_again(struct store *s, const struct again_step *a, bool *acted, size_t *ret_seen);
+
+/*
+ * A quarantined event is understood after all: what e says takes the place of what was stored, its key
+ * is remembered, and each of e->handlers gets a delivery, parked, due now or blocked. Its content, source,
+ * webhook and time stay. 1; 0 and nothing changes: it is not quarantined (*ret_event is 0), or it repeats
+ * another event (*ret_event); or -errno.
+ */
+int store_understand(struct store *s, int64_t event, const struct event_new *e, int64_t now_ms,
+		     int64_t *ret_event);
+
+/*
  * Make due now what was settled as PARKED with DELIVERY_HELD_MS, of this record (NULL: of all).
  * *ret_count: deliveries, one for each record.
  */
 int store_let_go(struct store *s, const char *handler, const char *record, int64_t now_ms, unsigned *ret_count);
+
+/* ---- forgetting a record ---- */
+
+enum forget_phase {
+	FORGET_FIND,            /* its events are looked for, and what of them waits or runs is counted */
+	FORGET_FOUND,           /* ... done: the caller says DROP or REMOVE */
+	FORGET_DROP,            /* what waits is dropped */
+	FORGET_DROPPED,
+	FORGET_REMOVE,          /* bodies, headers, outputs go (with dry: are counted) */
+	FORGET_REMOVED,
+};
+
+struct forget_progress {
+	enum forget_phase phase;
+	int64_t at;
+	size_t events;
+	unsigned waiting, running;      /* deliveries, when they were looked for */
+	unsigned dropped, bodies, headers, outputs;
+	unsigned shared;                /* outputs kept with other events of runs that its events were part of */
+	unsigned busy;                  /* events passed over, since they wait or run again */
+};
+
+struct forget {
+	const char *entity;             /* canonical, or as received */
+	int64_t id;
+	bool dry;
+	int64_t now_ms;
+	const struct delivery_key *running;     /* under way now */
+	size_t running_count;
+	struct forget_progress now;     /* committed; the caller copies `then` here once it is */
+	struct forget_progress then;    /* as the step leaves it */
+	int64_t *events;                /* forget_release() */
+	size_t cap;
+};
+/* One small step of f->now.phase. What is written on disk anew may still be seen in the file: store_scrub(). */
+int store_forget(struct store *s, struct forget *f);
+void forget_release(struct forget *f);
+
+/*
+ * Overwrite what is left of removed content in pages and the WAL: the journal does so step by step after this.
+ * store_scrubbing(): not done yet. store_scrubbed(): 0 or why it ended early (-EBUSY: a reader does not let
+ * go of the WAL), and in how many places something was left.
+ */
+void store_scrub(struct store *s);
+bool store_scrubbing(const struct store *s);
+int store_scrubbed(const struct store *s, uint64_t *ret_cleaned);
+
+/* Remove the copies calloutd.db.vN that upgrades have left (with dry: count them). */
+int store_forget_copies(struct store *s, bool dry, unsigned *ret_count);
 
 /* ---- webhooks at Autotask ---- */
 
@@ -384,9 +484,14 @@ int reader_event(struct reader *r, int64_t event, struct event *ret);
  * look-up, however many events there are. 1, 0 or -errno.
  */
 int reader_handled_newer(struct reader *r, int64_t handler, const struct event *e);
+/* Is a run of e by this handler late? What came as a callout by the order accepted, else as above. */
+int reader_late(struct reader *r, int64_t handler, const struct event *e);
+/* The event that has this duplicate key (see struct event_new), or 0: nobody has. It may be removed already. */
+int reader_key(struct reader *r, const uint8_t *key, int64_t key_ms, int64_t *ret_event);
 /* The bytes as received; free() *ret_body. -ENODATA once removed. headers may be NULL. */
 int reader_body(struct reader *r, int64_t event, void **ret_body, size_t *ret_len, char **ret_headers);
 
+#define READER_EVENTS_MAX 100000
 struct event_filter {
 	int64_t before;                 /* events with id < before; 0: from the newest */
 	int64_t after;                  /* events with id > after, ascending (tail); 0: off */
@@ -396,7 +501,7 @@ struct event_filter {
 	bool has_record_id;
 	int kind;                       /* enum event_kind, -1: any */
 	int state;                      /* enum delivery_state (WAITING means parked too), -1: any */
-	unsigned limit;                 /* 1..1000 */
+	unsigned limit;                 /* 1..READER_EVENTS_MAX */
 };
 /* Calls fn for each, newest first (ascending with `after`); at most 100,000 rows are looked at: *ret_next
  * is the id to go on `before` (or `after`), 0 at the end. fn must not keep the pointer; anything but 0
@@ -404,11 +509,15 @@ struct event_filter {
 int reader_events(struct reader *r, const struct event_filter *f,
 		  int (*fn)(void *arg, const struct event *e), void *arg, int64_t *ret_next);
 
+/* An event from which on all that was received at ms or later is found (give or take a clock set back by a day). */
+int reader_since(struct reader *r, int64_t ms, int64_t *ret_event);
+
 struct delivery {
 	int64_t event, handler_number;
 	char handler[CALLOUT_NAME_MAX + 1];
 	enum delivery_state state;
 	enum park_why why;              /* of a parked one */
+	bool replayed;
 	unsigned attempts;
 	int64_t due_ms, finished_ms;    /* 0: none */
 };

@@ -319,8 +319,7 @@ static int apply_drop(struct store *s, struct change *c)
 	return store_drop(s, &c->filter, c->now_ms, c->running, c->running_count, &c->changed);
 }
 
-/* An event that is named must be there. */
-static bool event_exists(struct request *q)
+bool request_event_exists(struct request *q)
 {
 	AUTO(reader) struct reader *r = NULL;
 	struct event e;
@@ -339,6 +338,20 @@ static bool event_exists(struct request *q)
 	return result == 0;
 }
 
+/* All at once; or, where "after" says from where on, the next step. */
+static void again_or(struct request *q, enum again what, const struct verb *whole)
+{
+	const unsigned steps = ASKS(UNTIL) | ASKS(WEBHOOK) | ASKS(ENTITY) | ASKS(RECORD) | ASKS(SKIP_LATE) | ASKS(DRY_RUN);
+
+	if (asked(&q->question, ASKS(AFTER)))
+		again_step(q, what);
+	else if (asked(&q->question, steps))
+		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST,
+			     "this goes in steps: give \"after\" too, first 0, then the last answer's \"next\"");
+	else
+		begin(q, whole);
+}
+
 void post_retry(struct request *q)
 {
 	static const struct verb retry = { "retry", find_handler, apply_retry, true };
@@ -346,8 +359,8 @@ void post_retry(struct request *q)
 	if (!asked(&q->question, ASKS(EVENT)) && !q->question.failed)
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST,
 			     "say which: an event, or \"failed\": true for the dead letters");
-	else if (event_exists(q))
-		begin(q, &retry);
+	else if (request_event_exists(q))
+		again_or(q, AGAIN_RETRY, &retry);
 }
 
 void post_drop(struct request *q)
@@ -356,8 +369,8 @@ void post_drop(struct request *q)
 
 	if (!asked(&q->question, ASKS(EVENT) | ASKS(HANDLER)))
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "say which: an event, or a handler");
-	else if (event_exists(q))
-		begin(q, &drop);
+	else if (request_event_exists(q))
+		again_or(q, AGAIN_DROP, &drop);
 }
 
 /* ---- hold and release ---- */

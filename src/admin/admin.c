@@ -186,11 +186,13 @@ static struct admin *admin_new(const struct admin_options *o)
 	a->dispatcher = o->dispatcher;
 	a->intake = o->intake;
 	a->alerts = o->alerts;
+	a->captures = o->captures;
 	a->daemon = o->daemon;
 	a->operators.fd = a->metrics.fd = -1;
 	atomic_init(&a->stopping, false);
 	(void)pthread_mutex_init(&a->mutex, NULL);
 	guard_init(&a->guard);
+	backup_init(&a->backup);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&a->over, &attr);
@@ -227,9 +229,11 @@ struct admin *admin_stop(struct admin *a)
 		(void)unlink(a->socket_path);
 	face_shut(&a->operators);
 	face_shut(&a->metrics);
+	atomic_store(&a->backup.stop, true);
 	later_stop(a, STOP_WAIT_MS);
 	face_stop(&a->operators);
 	face_stop(&a->metrics);
+	backup_stop(&a->backup);
 	(void)pthread_cond_destroy(&a->over);
 	(void)pthread_mutex_destroy(&a->mutex);
 	guard_release(&a->guard);

@@ -41,8 +41,7 @@ static const char *text_if(const struct question *q, unsigned bit, const char *t
 	return asked(q, bit) ? text : NULL;
 }
 
-/* Names as they are stored: canonical where known, actions in lower case. */
-static void normalise(struct question *q)
+void question_normalise(struct question *q)
 {
 	const char *entity = entity_canonical(q->entity, strlen(q->entity));
 
@@ -121,7 +120,7 @@ void get_events(struct request *q)
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "give before or after, not both");
 		return;
 	}
-	normalise(&q->question);
+	question_normalise(&q->question);
 	f = filter_of(&q->question);
 	events = calloc(f.limit, sizeof(*events));
 	p = (struct page){ .events = events, .max = f.limit };

@@ -67,7 +67,7 @@ static void log_outcome(const struct handover *h)
 	const struct log_ctx ctx = {
 		.event = h->accepted.event,
 		.webhook = d->webhook,
-		.entity = *d->callout.entity ? d->callout.entity : NULL,
+		.entity = *d->callout.entity ? callout_loggable(d->callout.entity) : NULL,
 		.record = d->callout.id,
 		.reason = reason(h),
 		.uid = h->uid,
@@ -76,12 +76,12 @@ static void log_outcome(const struct handover *h)
 	const char *source = event_source_name(d->source);
 
 	if (h->accepted.duplicate)
-		log_info(&ctx, "%s, but known already: %s of %s", source, d->callout.action, d->record);
+		log_info(&ctx, "%s, but known already: %s of %s", source, callout_loggable(d->callout.action), callout_loggable(d->record));
 	else if (d->kind == EVENT_QUARANTINED)
-		log_warn(&ctx, "%s, but not understood, stored as quarantined (%s): %s", source, d->record,
+		log_warn(&ctx, "%s, but not understood, stored as quarantined (%s): %s", source, callout_loggable(d->record),
 			 d->why);
 	else
-		log_info(&ctx, "%s: %s of %s, %zu handlers", source, d->callout.action, d->record,
+		log_info(&ctx, "%s: %s of %s, %zu handlers", source, callout_loggable(d->callout.action), callout_loggable(d->record),
 			 d->handler_count);
 }
 

@@ -30,6 +30,8 @@
 void answer_release(struct answer *a)
 {
 	free(a->data);
+	if (a->file)
+		(void)close(a->fd);
 	*a = (struct answer){ .status = 0 };
 }
 
@@ -37,6 +39,12 @@ void answer_bytes(struct answer *a, const char *type, char *data, size_t len)
 {
 	answer_release(a);
 	*a = (struct answer){ .status = MHD_HTTP_OK, .type = type, .data = data, .len = len };
+}
+
+void answer_file(struct answer *a, const char *type, int fd, size_t len)
+{
+	answer_release(a);
+	*a = (struct answer){ .status = MHD_HTTP_OK, .type = type, .file = true, .fd = fd, .len = len };
 }
 
 void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
@@ -105,16 +113,27 @@ void request_failed(struct request *q, int result)
 		     store.sentence[0] ? store.sentence : strerror(-result));
 }
 
+/* What it holds is the response's from then on. */
+static struct MHD_Response *response_of(struct answer *a)
+{
+	struct MHD_Response *response = a->file ? MHD_create_response_from_fd64(a->len, a->fd)
+						: MHD_create_response_from_buffer(a->len, a->data, MHD_RESPMEM_MUST_FREE);
+
+	if (!response)
+		return NULL;
+	a->data = NULL;
+	a->file = false;
+	return response;
+}
+
 static enum MHD_Result send_answer(struct request *q)
 {
 	struct answer *a = &q->answer;
-	struct MHD_Response *response;
+	struct MHD_Response *response = response_of(a);
 	enum MHD_Result r;
 
-	response = MHD_create_response_from_buffer(a->len, a->data, MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		return MHD_NO;
-	a->data = NULL;
 	if (a->type)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");

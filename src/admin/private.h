@@ -27,6 +27,7 @@
 #include "base/door.h"
 #include "base/log.h"
 #include "base/writer.h"
+#include "intake/captures.h"
 
 #define CONNECTIONS_MAX 64      /* of each socket */
 #define IDLE_SECONDS 30         /* a connection on which nothing moves is closed */
@@ -46,6 +47,8 @@ struct answer {
 	const char *type;       /* a literal */
 	char *data;             /* malloc()ed */
 	size_t len;
+	bool file;              /* fd is what to send, not data; it is the answer's */
+	int fd;
 	char allow[32];         /* of a 405 */
 	bool close;             /* what follows on the connection is not to be trusted */
 };
@@ -93,6 +96,8 @@ void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
 /* Takes the writer's text; its error becomes the answer. */
 void answer_json(struct answer *a, struct writer *w);
 void answer_bytes(struct answer *a, const char *type, char *data, size_t len);
+/* A file of this length, from its beginning. Takes fd. */
+void answer_file(struct answer *a, const char *type, int fd, size_t len);
 void answer_release(struct answer *a);
 
 /* An errno of the store, of asking main, or of memory as an answer; in words. */
@@ -146,6 +151,18 @@ bool guard_last(struct guard *g, int64_t *ret_ended_ms, bool *ret_ok);
 /* False: not looked at. */
 bool guard_webhook(struct guard *g, const char *webhook, struct guarded *ret);
 
+/* ---- backup.c: one copy of the store at a time ---- */
+
+struct backup {
+	pthread_mutex_t mutex;          /* of running */
+	pthread_t thread;
+	bool running, joinable;
+	atomic_bool stop;
+};
+void backup_init(struct backup *b);
+/* Break it off and wait for its end. No more request may come. */
+void backup_stop(struct backup *b);
+
 /* ---- admin.c ---- */
 
 struct admin {
@@ -154,11 +171,13 @@ struct admin {
 	struct dispatcher *dispatcher;
 	struct intake *intake;
 	struct alerts *alerts;
+	struct captures *captures;
 	struct admin_daemon daemon;
 	char *state_directory;
 	char *socket_path;              /* ours to remove; NULL: passed */
 	struct face operators, metrics;
 	struct guard guard;
+	struct backup backup;
 	char metrics_trouble[600];      /* why metrics-listen is not open; "" */
 
 	atomic_bool stopping;
@@ -217,7 +236,25 @@ bool handler_gone(const struct handler_view *h);
 unsigned problems_write(struct admin *a, const struct picture *p,
 			const struct journal_status *store, struct writer *w);
 
+/* ---- acting.c ---- */
+
+/* An event that is named must be there; else that is the answer. */
+bool request_event_exists(struct request *q);
+
+/* ---- again.c ---- */
+
+/* One step of a retry, drop or replay of what the question picks out. Answers or puts q to sleep. */
+void again_step(struct request *q, enum again what);
+
+/* ---- capture.c ---- */
+
+/* The array "captures": what is armed, or also the last ones that have ended. */
+void captures_write(struct admin *a, struct writer *w, bool all);
+
 /* ---- events.c ---- */
+
+/* Names as they are stored: canonical where known, actions in lower case. */
+void question_normalise(struct question *q);
 
 /* The members of an attempt, within an open object; "run" only if it is not 0. */
 /* An event with its body (free() it). A failure is q's answer already. */
@@ -229,6 +266,11 @@ int request_body(struct request *q, int64_t id, struct event *ret, void **ret_bo
 extern const struct route routes[];
 extern const size_t route_count;
 
+void post_forget(struct request *q);
+void get_captures(struct request *q);
+void get_capture(struct request *q);
+void post_capture(struct request *q);
+void post_capture_end(struct request *q);
 void get_status(struct request *q);
 void get_health(struct request *q);
 void get_config(struct request *q);
@@ -236,9 +278,14 @@ void get_metrics(struct request *q);
 void get_events(struct request *q);
 void get_event(struct request *q);
 void get_body(struct request *q);
+void get_look(struct request *q);
+void get_probe(struct request *q);
+void post_probe(struct request *q);
 void post_reload(struct request *q);
 void post_retry(struct request *q);
 void post_drop(struct request *q);
+void post_replay(struct request *q);
+void post_quarantined(struct request *q);
 void post_hold(struct request *q);
 void post_release(struct request *q);
 void post_try(struct request *q);
@@ -246,5 +293,6 @@ void post_handed(struct request *q);
 void post_registration(struct request *q);
 void post_guard(struct request *q);
 void post_alert_test(struct request *q);
+void post_backup(struct request *q);
 
 #endif

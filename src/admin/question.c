@@ -36,6 +36,11 @@ static const struct parameter {
 	[ASK_SOURCE] = { "source", FORM_SOURCE, AT(source), 0, 0 },
 	[ASK_SEQUENCE] = { "sequence", FORM_INTEGER, AT(sequence), INT64_MIN, INT64_MAX },
 	[ASK_GUID] = { "guid", FORM_TEXT, AT(guid), 0, CALLOUT_GUID_MAX },
+	[ASK_AGAIN] = { "again", FORM_BOOL, AT(again), 0, 0 },
+	[ASK_SKIP_LATE] = { "skip_late", FORM_BOOL, AT(skip_late), 0, 0 },
+	[ASK_DRY_RUN] = { "dry_run", FORM_BOOL, AT(dry_run), 0, 0 },
+	[ASK_DROP_WAITING] = { "drop_waiting", FORM_BOOL, AT(drop_waiting), 0, 0 },
+	[ASK_NEXT] = { "next", FORM_INTEGER, AT(next), 1, 100 },
 #undef AT
 };
 _Static_assert(ARRAY_LEN(parameters) == ASK_COUNT_, "every parameter needs a row");

@@ -62,6 +62,8 @@ static int write_delivery(void *arg, const struct delivery *d)
 	writer_uint(w, "attempts", d->attempts);
 	writer_moment(w, "due", parked && d->why == PARK_RETRY ? d->due_ms : 0);
 	writer_moment(w, "finished", d->finished_ms);
+	if (d->replayed)
+		writer_bool(w, "replayed", true);
 	writer_end(w);
 	return w->result;
 }

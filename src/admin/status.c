@@ -71,6 +71,14 @@ static void write_store(struct writer *w, struct admin *a, const struct journal_
 	writer_end(w);
 }
 
+/* expect-every after the last callout, or after the start: until then silence means nothing. 0: never. */
+static int64_t expected_before_ms(const struct conf_webhook *c, const struct intake_counts *n, int64_t started_ms)
+{
+	if (!c->expect_every_ms)
+		return 0;
+	return (n->last_callout_ms > started_ms ? n->last_callout_ms : started_ms) + c->expect_every_ms;
+}
+
 static void write_webhooks(struct writer *w, const struct picture *p)
 {
 	const struct conf *c = site_conf(p->site);
@@ -82,6 +90,9 @@ static void write_webhooks(struct writer *w, const struct picture *p)
 		writer_object(w, NULL);
 		writer_text(w, "webhook", c->webhooks[i].title);
 		writer_moment(w, "last_callout", n->last_callout_ms);
+		writer_moment(w, "expected_before",
+			      expected_before_ms(&c->webhooks[i], n, p->admin->daemon.started_ms));
+		writer_uint(w, "unavailable_in_a_row", n->failing);
 		writer_text(w, "guid", n->registered.guid[0] ? n->registered.guid : NULL);
 		shown_int(w, "id", n->registered.guid[0] != '\0', n->registered.id);
 		writer_uint(w, "guid_mismatches", n->strangers);
@@ -206,6 +217,7 @@ static void write_status(struct writer *w, struct admin *a, const struct picture
 	write_handlers(w, p);
 	write_running(w, p);
 	write_alerts(w, &p->alerts);
+	captures_write(a, w, false);
 	writer_uint(w, "log_dropped", log_dropped());
 	writer_end(w);
 }

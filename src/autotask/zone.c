@@ -32,6 +32,11 @@ static const char *information_of(const struct zone_place *p)
 	return p->information ? p->information : VENDOR_INFORMATION;
 }
 
+const char *rest_zone_information(const struct conf_autotask *c)
+{
+	return c->zone_information ? c->zone_information : VENDOR_INFORMATION;
+}
+
 /* ---- a zone's URL ---- */
 
 /* Credentials are sent there: https, or loopback if the look-up itself was. */

@@ -214,7 +214,8 @@ static int load_file(struct load *l, const char *file, struct error *err)
 	if (r == -EFBIG)
 		return error_set(err, EFBIG, "%s is longer than %d bytes", file, CONF_FILE_MAX);
 	if (r < 0)
-		return error_set(err, -r, "cannot read %s: %s", file, strerror(-r));
+		return error_set(err, -r, "cannot read %s: %s%s", file, strerror(-r),
+				 r == -ENOENT && l->outline.count == 0 ? "; `calloutctl init` makes a first configuration" : "");
 	r = conf_outline_add(&l->outline, file, text, len, err);
 	if (r < 0)
 		return r;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -202,6 +203,39 @@ int conf_program_check(const char *path, struct error *err)
 	if (memcmp(start, "#!", 2) == 0)
 		return check_script(fd, err);
 	return memcmp(start, ELFMAG, SELFMAG) == 0 ? check_compiled(fd, err) : 0;
+}
+
+/* line: what stands behind #!. */
+static void needs_of_script(char *line, struct conf_program_needs *ret)
+{
+	char *interpreter = line + strspn(line, " \t");
+	size_t len = strcspn(interpreter, " \t");
+	char *arguments = interpreter + len + (interpreter[len] != '\0');
+	const char *name;
+
+	interpreter[len] = '\0';
+	(void)snprintf(ret->interpreter, sizeof(ret->interpreter), "%s", interpreter);
+	if (strcmp(interpreter, "/usr/bin/env") != 0 && strcmp(interpreter, "/bin/env") != 0)
+		return;
+	name = program_of_env(arguments);
+	if (name)
+		(void)snprintf(ret->env, sizeof(ret->env), "%s", name);
+}
+
+void conf_program_needs(const char *path, struct conf_program_needs *ret)
+{
+	AUTO(fd) int fd = open_program(path);
+	char start[FIRST_LINE_MAX + 1] = "";
+
+	*ret = (struct conf_program_needs){ .interpreter = "" };
+	if (fd < 0 || pread(fd, start, FIRST_LINE_MAX, 0) < 2)
+		return;
+	if (memcmp(start, "#!", 2) == 0) {
+		start[strcspn(start, "\n")] = '\0';
+		needs_of_script(start + 2, ret);
+	} else if (memcmp(start, ELFMAG, SELFMAG) == 0 && read_loader(fd, ret->loader, sizeof(ret->loader)) < 0) {
+		ret->loader[0] = '\0';
+	}
 }
 
 bool conf_program_is_strange(const char *path)

@@ -95,7 +95,7 @@ int wire_check(struct wire_message *m)
 	if (memcmp(m->bytes, magic, sizeof(magic)) != 0)
 		return -EBADMSG;
 	verb = get16(m->bytes + sizeof(magic));
-	if (verb < WIRE_START || verb > WIRE_RELOADED)
+	if (verb < WIRE_START || verb > WIRE_LOOKED)
 		return -EBADMSG;
 
 	while (pos < m->len) {
@@ -211,6 +211,64 @@ int wire_get_others(const struct wire_message *m, struct wire_delivery dst[stati
 	}
 	*ret_count = f.len / DELIVERY_LEN;
 	return 0;
+}
+
+#define FOUND_HEAD 8
+
+int wire_put_found(struct wire_message *m, const struct wire_found *f)
+{
+	size_t path = strnlen(f->path, WIRE_PATH_LEN - 1), place = strnlen(f->place, WIRE_PATH_LEN - 1);
+	unsigned char bytes[FOUND_HEAD + 2 * WIRE_PATH_LEN];
+
+	put32(bytes, (uint32_t)f->step);
+	put32(bytes + 4, (uint32_t)f->code);
+	memcpy(bytes + FOUND_HEAD, f->path, path);
+	bytes[FOUND_HEAD + path] = '\0';
+	memcpy(bytes + FOUND_HEAD + path + 1, f->place, place);
+	return wire_put(m, WIRE_FOUND, bytes, FOUND_HEAD + path + 1 + place);
+}
+
+/* Exactly one NUL, and both texts fit. */
+static int get_found(const struct wire_field *f, struct wire_found *ret)
+{
+	const unsigned char *at = f->data, *text = at + FOUND_HEAD;
+	const char *nul;
+	size_t len, path, place;
+	uint32_t code;
+
+	if (f->len < FOUND_HEAD + 1)
+		return -EBADMSG;
+	len = f->len - FOUND_HEAD;
+	nul = memchr(text, '\0', len);
+	if (!nul)
+		return -EBADMSG;
+	path = (size_t)(nul - (const char *)text);
+	place = len - path - 1;
+	code = get32(at + 4);
+	if (path >= WIRE_PATH_LEN || place >= WIRE_PATH_LEN || memchr(nul + 1, '\0', place) || code > INT32_MAX)
+		return -EBADMSG;
+	ret->step = (enum wire_step)get32(at);
+	ret->code = (int)code;
+	memcpy(ret->path, text, path + 1);
+	memcpy(ret->place, nul + 1, place);
+	ret->place[place] = '\0';
+	return 0;
+}
+
+int wire_get_found(const struct wire_message *m, struct wire_found dst[static WIRE_FOUND_MAX])
+{
+	struct wire_field f;
+	size_t pos = 0;
+	int count = 0;
+
+	while (wire_next(m, &pos, &f)) {
+		if (f.tag != WIRE_FOUND)
+			continue;
+		if (count >= WIRE_FOUND_MAX || get_found(&f, &dst[count]) < 0)
+			return -EBADMSG;
+		count += dst[count].step > 0 && dst[count].step < WIRE_STEP_COUNT_;
+	}
+	return count;
 }
 
 int wire_send(int sock, const struct wire_message *m, int fd)

@@ -154,6 +154,17 @@ int callout_parse(const char *body, size_t len, struct callout *ret, const char 
 	return 0;
 }
 
+const char *callout_loggable(const char *text)
+{
+	for (const char *c = text; *c; c++) {
+		bool word = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9');
+
+		if (!word && !strchr("_-./{}", *c))
+			return "(not a word)";
+	}
+	return text;
+}
+
 const char *callout_record(const struct callout *c, const char *webhook,
 			   char dst[static CALLOUT_RECORD_MAX])
 {

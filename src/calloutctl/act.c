@@ -1,4 +1,4 @@
-/* act.c - `calloutctl retry`, `drop`, `hold`, `release`. */
+/* act.c - `calloutctl retry`, `drop`, `replay`, `hold`, `release`. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,33 +7,17 @@
 #include "base/clock.h"
 #include "private.h"
 
-/* {"event": 17, "handler": "h", "since": "...", "failed": true}: what the options say. */
-static enum exit_status selection(const struct ctl *ctl, struct buf *body)
+/* {"event": 17, "handler": "h", "failed": true} */
+static enum exit_status selection(const struct ctl *ctl, int64_t event, struct buf *body)
 {
 	AUTO(writer) struct writer w = WRITER_INIT(TEXT_MAX);
 	const char *handler = ctl->option[OPT_HANDLER];
-	char since[CLOCK_TEXT_LEN];
-	enum exit_status status;
-	int64_t event = 0;
 
-	if (ctl->arg_count) {
-		status = event_argument(ctl, ctl->args[0], &event);
-		if (status != CTL_OK)
-			return status;
-		if (ctl->option[OPT_SINCE])
-			return misused(ctl, "--since goes with many events, not with one");
-	}
-	status = moment_option(ctl, OPT_SINCE, since);
-	if (status != CTL_OK)
-		return status;
 	writer_object(&w, NULL);
 	writer_bool(&w, "failed", ctl->option[OPT_FAILED]);
-	if (event)
-		writer_int(&w, "event", event);
+	writer_int(&w, "event", event);
 	if (handler)
 		writer_text(&w, "handler", handler);
-	if (*since)
-		writer_text(&w, "since", since);
 	writer_end(&w);
 	take_json(&w, body);
 	return CTL_OK;
@@ -55,20 +39,52 @@ static enum exit_status counted(const struct ctl *ctl, const struct answer *a, c
 	return CTL_OK;
 }
 
-enum exit_status cmd_retry(struct ctl *ctl)
+/* One event, at once. */
+static enum exit_status act_on_event(struct ctl *ctl, const char *path, int64_t event, const char *done, const char *none)
 {
 	AUTO(answer) struct answer a = ANSWER_INIT;
 	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
+	enum exit_status status = selection(ctl, event, &body);
+
+	if (status == CTL_OK)
+		status = client_post(ctl, path, &body, &a);
+	return status == CTL_OK ? counted(ctl, &a, done, none) : status;
+}
+
+/* The event that is named, 0 for none; what picks out many does not go with it. */
+static enum exit_status named_event(const struct ctl *ctl, int64_t *ret)
+{
+	static const struct {
+		enum option_id option;
+		const char *name;
+	} of_many[] = {
+		{ OPT_SINCE, "--since" }, { OPT_UNTIL, "--until" }, { OPT_WEBHOOK, "--webhook" }, { OPT_ENTITY, "--entity" },
+		{ OPT_RECORD, "--record" }, { OPT_SKIP_LATE, "--skip-late" },
+	};
+
+	*ret = 0;
+	for (size_t i = 0; ctl->arg_count && i < ARRAY_LEN(of_many); i++)
+		if (ctl->option[of_many[i].option])
+			return misused(ctl, "%s goes with many events, not with one", of_many[i].name);
+	return ctl->arg_count ? event_argument(ctl, ctl->args[0], ret) : CTL_OK;
+}
+
+enum exit_status cmd_retry(struct ctl *ctl)
+{
+	static const struct bulk retry = { "/v1/retry", "retry", "would run again", "will run again", "Nothing to run again." };
+	int64_t event = 0;
 	enum exit_status status;
 
-	if (!ctl->arg_count && !ctl->option[OPT_FAILED])
-		return misused(ctl, "'retry' needs an EVENT, or --failed for all dead letters");
-	status = selection(ctl, &body);
-	if (status == CTL_OK)
-		status = client_post(ctl, "/v1/retry", &body, &a);
+	if (!ctl->arg_count && !ctl->option[OPT_FAILED] && !ctl->option[OPT_QUARANTINED])
+		return misused(ctl, "'retry' needs an EVENT, --failed for all dead letters, or --quarantined");
+	status = named_event(ctl, &event);
 	if (status != CTL_OK)
 		return status;
-	return counted(ctl, &a, "will run again", "Nothing to run again.");
+	if (ctl->option[OPT_QUARANTINED])
+		return quarantined_run(ctl, event);
+	if (event && !ctl->option[OPT_DRY_RUN])
+		return act_on_event(ctl, retry.path, event, retry.done, retry.none);
+	return bulk_run(ctl, &retry, event);
 }
 
 /* What dropping all of a handler's would drop, by the daemon's count. */
@@ -88,17 +104,14 @@ static void print_counts(struct ctl *ctl)
 }
 
 /* A question before many deliveries go; without a terminal only --yes answers it. */
-static enum exit_status confirm(struct ctl *ctl)
+static enum exit_status confirm(struct ctl *ctl, int64_t count)
 {
 	char answer[16] = "";
 
-	if (ctl->arg_count || ctl->option[OPT_YES])
+	if (ctl->option[OPT_YES] || !count)
 		return CTL_OK;
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-		return misused(ctl, "this may drop many deliveries: say --yes where nobody can be asked");
 	print_counts(ctl);
-	fprintf(stderr, "Drop what %s%s? [y/N] ", ctl->option[OPT_FAILED] ? "has failed" : "waits and has failed",
-		ctl->option[OPT_SINCE] ? " and was received since then" : "");
+	fprintf(stderr, "Drop %" PRId64 " %s? [y/N] ", count, count == 1 ? "delivery" : "deliveries");
 	if (!fgets(answer, sizeof(answer), stdin) || (*answer != 'y' && *answer != 'Y'))
 		return complain(CTL_NO, "nothing was dropped");
 	return CTL_OK;
@@ -106,20 +119,31 @@ static enum exit_status confirm(struct ctl *ctl)
 
 enum exit_status cmd_drop(struct ctl *ctl)
 {
-	AUTO(answer) struct answer a = ANSWER_INIT;
-	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
+	static const struct bulk drop = { "/v1/drop", "drop", "would be dropped", "dropped",
+					  "Nothing to drop: what runs, is done or was dropped stays." };
+	int64_t event = 0;
 	enum exit_status status;
 
 	if (!ctl->arg_count && !ctl->option[OPT_HANDLER])
 		return misused(ctl, "'drop' needs an EVENT, or --handler for all of a handler's");
-	status = selection(ctl, &body);
-	if (status == CTL_OK)
-		status = confirm(ctl);
-	if (status == CTL_OK)
-		status = client_post(ctl, "/v1/drop", &body, &a);
+	status = named_event(ctl, &event);
 	if (status != CTL_OK)
 		return status;
-	return counted(ctl, &a, "dropped", "Nothing to drop: what runs, is done or was dropped stays.");
+	if (event && !ctl->option[OPT_DRY_RUN])
+		return act_on_event(ctl, drop.path, event, drop.done, drop.none);
+	if (!ctl->option[OPT_YES] && !ctl->option[OPT_DRY_RUN] && (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
+		return misused(ctl, "this may drop many deliveries: say --yes where nobody can be asked");
+	return bulk_run_if(ctl, &drop, event, confirm);
+}
+
+enum exit_status cmd_replay(struct ctl *ctl)
+{
+	static const struct bulk replay = { "/v1/replay", "replay", "would run", "will run",
+					    "Nothing to replay: the handler has had what it wants of these events." };
+
+	if (!ctl->option[OPT_HANDLER] || !ctl->option[OPT_SINCE])
+		return misused(ctl, "'replay' needs --handler, and --since when: 2d");
+	return bulk_run(ctl, &replay, 0);
 }
 
 static enum exit_status steer(struct ctl *ctl, const char *verb, const struct buf *body)

@@ -61,6 +61,25 @@ static void put_body(CURL *curl, const void *body, size_t len)
 	(void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body ? body : "");
 }
 
+static int on_progress(void *arg, curl_off_t total, curl_off_t done, curl_off_t up_total, curl_off_t up)
+{
+	const struct request *q = arg;
+
+	(void)up_total;
+	(void)up;
+	q->progress(q->arg, (uint64_t)done, (uint64_t)total);
+	return 0;
+}
+
+static void watch_progress(CURL *curl, const struct request *q)
+{
+	if (!q->progress)
+		return;
+	(void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	(void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, q);
+	(void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+}
+
 /* ---- the daemon ---- */
 
 static CURL *client_curl(struct ctl *ctl)
@@ -117,6 +136,10 @@ static int unreachable(struct ctl *ctl, CURLcode code, struct error *err)
 	if (r == EACCES || r == EPERM)
 		return error_set(err, r, "may not open %s: join the group calloutd-admin (usermod -aG calloutd-admin USER, "
 				 "then log in anew), or use sudo", path);
+	if (r == ENOENT && ctl->conf_tried && ctl->conf_result == -ENOENT)
+		return error_set(err, r, "calloutd is not configured yet: there is no %s. `calloutctl init` makes one; if calloutd runs all "
+				 "the same, name its socket with --socket",
+				 ctl->option[OPT_CONFIG] ? ctl->option[OPT_CONFIG] : CONF_DEFAULT_PATH);
 	if (r == ENOENT)
 		return error_set(err, r, "no socket %s: is calloutd running? systemctl status calloutd; "
 				 "or name its socket with --socket.%s%s", path, aside, why);
@@ -138,6 +161,7 @@ int client_ask(struct ctl *ctl, const struct request *q, struct answer *ret, str
 	(void)curl_easy_setopt(curl, CURLOPT_URL, url);
 	if (strcmp(q->method, "POST") == 0)
 		put_body(curl, q->body, q->len);
+	watch_progress(curl, q);
 	buf_clear(&ret->body);
 	ret->json = false;
 	code = curl_easy_perform(curl);
@@ -145,7 +169,8 @@ int client_ask(struct ctl *ctl, const struct request *q, struct answer *ret, str
 		return error_set(err, EFBIG, "the answer is longer than %lu MiB: narrow the question (--limit)",
 				 ANSWER_MAX / 1024 / 1024);
 	if (code == CURLE_WRITE_ERROR)
-		return error_set(err, EIO, "cannot write to standard output");
+		return error_set(err, EIO, "cannot write %s: %s", q->stream == stdout ? "to standard output" : "the file",
+				 strerror(errno));
 	if (code != CURLE_OK)
 		return unreachable(ctl, code, err);
 	(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &ret->status);

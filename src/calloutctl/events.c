@@ -19,13 +19,13 @@ static bool one_of(const char *text, const char *const *words)
 /* What can be wrong with a filter is said here, before anybody is asked. */
 enum exit_status filter_check(const struct ctl *ctl)
 {
-	static const char *const kinds[] = { "event", "quarantined", "deactivated", NULL };
+	static const char *const kinds[] = { "event", "quarantined", "deactivated", "restored", NULL };
 	static const char *const states[] = { "waiting", "done", "failed", "dropped", NULL };
 	const char *const *o = ctl->option;
 	int64_t n;
 
 	if (o[OPT_KIND] && !one_of(o[OPT_KIND], kinds))
-		return misused(ctl, "--kind is event, quarantined or deactivated, not '%s'", o[OPT_KIND]);
+		return misused(ctl, "--kind is event, quarantined, deactivated or restored, not '%s'", o[OPT_KIND]);
 	if (o[OPT_STATE] && !one_of(o[OPT_STATE], states))
 		return misused(ctl, "--state is waiting, done, failed or dropped, not '%s'", o[OPT_STATE]);
 	if (o[OPT_BEFORE] && !read_number(o[OPT_BEFORE], &n))
@@ -188,7 +188,7 @@ static void page_print(const struct ctl *ctl, const struct event_page *p)
 static void print_more(const struct ctl *ctl, int64_t next)
 {
 	printf("\nOlder ones: calloutctl events");
-	print_again(ctl, OPTION(OPT_BEFORE));
+	print_again(ctl, OPT_BEFORE);
 	printf(" --before %" PRId64 "\n", next);
 }
 

@@ -33,6 +33,7 @@ struct guard_state {
 	int64_t log_known;              /* rows up to here were handed over, if they were to be seen */
 	int64_t notice;                 /* deactivation notices up to this event were looked into */
 	int64_t event;                  /* events up to this one were looked at for their numbers */
+	int64_t restored, restored_ms;  /* the newest event that tells of a restored copy, and when that was; 0: none */
 	struct guard_webhook *webhooks;
 	size_t count;
 };
@@ -51,6 +52,11 @@ void guard_state_correct(struct guard_state *s, int64_t now_ms);
 void guard_log_read(struct guard_state *s, int64_t highest_id);
 /* From its first row again. */
 void guard_log_forget(struct guard_state *s);
+/*
+ * A copy was put back as the daemon's store, made (or complete up to) of_ms: what came after it the store lacks. The error log is read
+ * anew, and these webhooks are as if they had been off since then.
+ */
+void guard_restored(struct guard_state *s, int64_t event, int64_t restored_ms, int64_t of_ms, const char *const *titles, size_t count);
 /* All or nothing, and durable. For root, the file belongs to whom the directory belongs. */
 int guard_state_write(const char *path, const struct guard_state *s, struct error *err);
 void guard_state_free(struct guard_state *s);
@@ -122,6 +128,9 @@ struct certificate {
 	int64_t expires_ms;     /* 0: not known */
 	bool reached;           /* somebody spoke TLS there */
 	char trouble[256];      /* why it is not accepted, or not reached; "": it is */
+	long verify;            /* X509_V_ERR_*, 0: no such fault */
+	int shown;              /* certificates that the server shows */
+	char subject[128], issuer[128]; /* of the server's; "" */
 };
 /* Looks at url's host as a client does that trusts ca_file (NULL: the system's). */
 void certificate_look(const char *url, const char *ca_file, struct certificate *ret);

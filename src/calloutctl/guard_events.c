@@ -67,9 +67,40 @@ static void forget_marks_of_another_store(struct guard *g)
 	g->state.event = 0;
 }
 
+static int on_restored(void *arg, const struct json_value *event)
+{
+	struct guard *g = arg;
+	const char *titles[CONF_WEBHOOKS_MAX];
+	int64_t of_ms = member_ms(event, "time"), number = member_number(event, "event");
+	char when[WHEN_LEN];
+	size_t count = 0;
+
+	if (number <= g->state.restored)
+		return 0;
+	for (size_t i = 0; i < g->conf->webhook_count; i++)
+		if (g->conf->webhooks[i].subscribe)
+			titles[count++] = g->conf->webhooks[i].title;
+	if (!of_ms)
+		of_ms = g->started_ms - GUARD_DAY_MS;
+	guard_restored(&g->state, number, member_ms(event, "received"), of_ms, titles, count);
+	finding(&g->findings, NULL, FINDING_INFO, "calloutd's store was restored from a copy: what came after %s is fetched again",
+		when_text(of_ms, when));
+	return 0;
+}
+
+/* Their numbers lie above all that were given before, so above our marks. */
+static enum exit_status look_for_restored(struct guard *g, struct error *err)
+{
+	const struct received_question q = { .kind = "restored", .after = g->state.event, .since_ms = first_since(g, g->state.event) };
+
+	return received_each(g->ctl, &q, on_restored, g, err);
+}
+
 enum exit_status guard_notices(struct guard *g, struct error *err)
 {
 	forget_marks_of_another_store(g);
+	if (look_for_restored(g, err) != CTL_OK)
+		return CTL_UNREACHABLE;
 
 	const struct received_question q = { .kind = "deactivated", .after = g->state.notice,
 					     .since_ms = first_since(g, g->state.notice) };

@@ -82,11 +82,19 @@ static void tell_records(struct guard *g, const struct conf_webhook *w, const st
 			"then cannot be found", fetched);
 }
 
+/* From when on callouts say nothing of what was changed before they came; 0: not known. */
+static int64_t on_again_ms(const struct guard *g, const struct guard_webhook *known)
+{
+	int64_t ms = known->on_ms > known->off_since_ms ? known->on_ms : 0, restored_ms = g->state.restored_ms;
+
+	return restored_ms > known->off_since_ms && (!ms || restored_ms < ms) ? restored_ms : ms;
+}
+
 static enum exit_status recover_off(struct guard *g, const struct conf_webhook *w, struct error *err)
 {
 	struct recovery_counts before = g->recovery.counts;
 	struct guard_webhook *known = guard_of(g, w);
-	int64_t on_ms = known->on_ms > known->off_since_ms ? known->on_ms : 0;
+	int64_t on_ms = on_again_ms(g, known);
 	enum exit_status status = recovery_records(&g->recovery, w, known->off_since_ms - CLOCKS_DIFFER_MS, on_ms, err);
 
 	if (status != CTL_OK)

@@ -47,6 +47,8 @@ static const struct {
 	{ "log_known", offsetof(struct guard_state, log_known) },
 	{ "notice", offsetof(struct guard_state, notice) },
 	{ "event", offsetof(struct guard_state, event) },
+	{ "restored", offsetof(struct guard_state, restored) },
+	{ "restored_ms", offsetof(struct guard_state, restored_ms) },
 }, numbers[] = {
 	{ "owner", offsetof(struct guard_webhook, owner) },
 	{ "active_ms", offsetof(struct guard_webhook, active_ms) },
@@ -193,6 +195,19 @@ void guard_log_read(struct guard_state *s, int64_t highest_id)
 void guard_log_forget(struct guard_state *s)
 {
 	s->log_row = s->log_seen = s->log_seen_ms = s->log_known = 0;
+}
+
+void guard_restored(struct guard_state *s, int64_t event, int64_t restored_ms, int64_t of_ms, const char *const *titles, size_t count)
+{
+	s->restored = event;
+	s->restored_ms = restored_ms;
+	guard_log_forget(s);
+	for (size_t i = 0; i < count; i++) {
+		struct guard_webhook *w = guard_state_webhook(s, titles[i]);
+
+		if (!w->off_since_ms || w->off_since_ms > of_ms)
+			w->off_since_ms = of_ms;
+	}
 }
 
 static void day_ago_if_to_come(int64_t *ms, int64_t now_ms)

@@ -1,4 +1,4 @@
-/* main.c - calloutctl: the table of commands, the table of options, and the command line. */
+/* main.c - calloutctl: the command line, what is said to people, and the way to a command (commands.c). */
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -12,111 +12,6 @@
 
 #define HELP_COLUMNS 80
 #define INPUT_MAX (64UL * 1024 * 1024)
-
-/* One row per option: its name, what it takes ("" nothing), and a line for --help. */
-static const struct {
-	const char *name, *takes, *text;
-} options[OPT_COUNT_] = {
-	[OPT_CONFIG] = { "config", "FILE", "read FILE instead of " CONF_DEFAULT_PATH },
-	[OPT_SOCKET] = { "socket", "PATH", "calloutd's socket; default: what admin-socket says" },
-	[OPT_JSON] = { "json", "", "print JSON" },
-	[OPT_HELP] = { "help", "", "print this" },
-	[OPT_VERSION] = { "version", "", "print the version" },
-	[OPT_WEBHOOK] = { "webhook", "NAME", "the webhook's name in the configuration" },
-	[OPT_HANDLER] = { "handler", "NAME", "only what concerns this handler" },
-	[OPT_ENTITY] = { "entity", "NAME", "only this kind of record: Ticket, Company, ..." },
-	[OPT_ID] = { "id", "N", "only the record with this number" },
-	[OPT_ACTION] = { "action", "WORD", "create, update, delete, deactivated, or another" },
-	[OPT_KIND] = { "kind", "WORD", "event, quarantined or deactivated" },
-	[OPT_STATE] = { "state", "WORD", "a delivery is waiting, done, failed or dropped" },
-	[OPT_SINCE] = { "since", "WHEN", "received since: a moment, or so long ago (2h)" },
-	[OPT_UNTIL] = { "until", "WHEN", "received before" },
-	[OPT_BEFORE] = { "before", "EVENT", "older than this event" },
-	[OPT_LIMIT] = { "limit", "N", "at most so many, 1 to 1000; default 50" },
-	[OPT_ALL] = { "all", "", "page after page, to the oldest" },
-	[OPT_OFFLINE] = { "offline", "", "read the store itself; calloutd may be stopped" },
-	[OPT_STATE_DIRECTORY] = { "state-directory", "DIR", "with --offline: where the store is" },
-	[OPT_BODY] = { "body", "", "print the callout's body and nothing else" },
-	[OPT_FAILED] = { "failed", "", "dead letters only" },
-	[OPT_YES] = { "yes", "", "do not ask" },
-	[OPT_FOR] = { "for", "TIME", "so long: 30m, 2h, 1d; default: until released" },
-	[OPT_RECORD] = { "record", "RECORD", "a record held by loop-limit (Ticket/351181), or all" },
-	[OPT_VIA] = { "via", "URL", "to this address, the webhook's path appended" },
-	[OPT_SECRET_FILE] = { "secret-file", "FILE", "the secret in FILE instead of a webhook's" },
-	[OPT_HEADER] = { "header", "VALUE", "the value of X-Hook-Signature" },
-	[OPT_TEST] = { "test", "KIND", "which alert" },
-	[OPT_REQUEST] = { "request", "FILE", "a whole HTTP request, head and body, as captured" },
-	[OPT_UDF] = { "udf", "", "user-defined fields" },
-	[OPT_DRY_RUN] = { "dry-run", "", "say what would be done, do nothing" },
-	[OPT_REFETCH] = { "refetch", "", "ask for records as they are now where no event is left" },
-	[OPT_DELETE] = { "delete", "", "remove rows there once they are stored here" },
-	[OPT_AT_MOST] = { "at-most", "TIME", "wait until so long has gone by since the last look: 5m" },
-};
-
-#define GLOBAL (OPTION(OPT_CONFIG) | OPTION(OPT_SOCKET) | OPTION(OPT_JSON) | OPTION(OPT_HELP) | OPTION(OPT_VERSION))
-#define FILTERS (OPTION(OPT_WEBHOOK) | OPTION(OPT_HANDLER) | OPTION(OPT_ENTITY) | OPTION(OPT_ID) | \
-		 OPTION(OPT_ACTION) | OPTION(OPT_KIND) | OPTION(OPT_STATE))
-#define STORE (OPTION(OPT_OFFLINE) | OPTION(OPT_STATE_DIRECTORY))
-
-#define WHICH "NAME is a webhook's title in the configuration; ENTITY/ID is as\n`calloutctl webhook list` shows it.\n"
-
-static const struct command commands[] = {
-	{ "status", "", "what waits, runs, fails and pauses, and what is wrong", 0, 0, 0, cmd_status, "" },
-	{ "config", "", "print the configuration in force", 0, 0, 0, cmd_config, "" },
-	{ "reload", "", "read configuration, secrets and certificate again", 0, 0, 0, cmd_reload, "" },
-	{ "events", "", "list events, newest first", 0, 0,
-	  FILTERS | STORE | OPTION(OPT_SINCE) | OPTION(OPT_UNTIL) | OPTION(OPT_BEFORE) | OPTION(OPT_LIMIT) | OPTION(OPT_ALL),
-	  cmd_events, "With --json, one event a line.\n" },
-	{ "show", "EVENT", "show one event: deliveries, attempts, output", 1, 1, STORE | OPTION(OPT_BODY), cmd_show,
-	  "On a terminal --body escapes control characters; into a file or pipe it writes\nthe bytes as received.\n" },
-	{ "tail", "", "print events as they come, until interrupted", 0, 0, FILTERS, cmd_tail,
-	  "With --json, one event a line.\n" },
-	{ "retry", "[EVENT]", "run handlers again for an event, or for dead letters", 0, 1,
-	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE), cmd_retry,
-	  "Name an EVENT, or --failed for all dead letters. An EVENT without --failed also\nruns what was done or dropped.\n" },
-	{ "drop", "[EVENT]", "drop what waits or has failed", 0, 1,
-	  OPTION(OPT_FAILED) | OPTION(OPT_HANDLER) | OPTION(OPT_SINCE) | OPTION(OPT_YES), cmd_drop,
-	  "Name an EVENT, or --handler for all of a handler's. What runs is not touched.\n" },
-	{ "hold", "HANDLER", "let a handler's events wait", 1, 1, OPTION(OPT_FOR), cmd_hold, "" },
-	{ "release", "HANDLER", "end a handler's hold or pause, or let a held record go", 1, 1, OPTION(OPT_RECORD),
-	  cmd_release, "With --record the handler's own hold or pause stays; without it held records stay.\n" },
-	{ "try", "HANDLER FILE|EVENT|-", "run a handler once on a file or a stored event", 2, 2,
-	  OPTION(OPT_WEBHOOK), cmd_try, "Nothing is stored. A FILE of digits only is written as ./17.\n" },
-	{ "alert", "", "have the alert's program told that this is a test", 0, 0, OPTION(OPT_TEST), cmd_alert,
-	  "KIND is one of: " CONF_ALERT_KINDS ".\n" },
-	{ "send", "FILE|-", "send a correctly signed callout", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_VIA), cmd_send,
-	  "Reads the webhook's first secret, so it needs the right to.\n" },
-	{ "sign", "FILE|-", "print the signature header of a body", 1, 1, OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE),
-	  cmd_sign, "Reads the webhook's first secret, so it needs the right to.\n" },
-	{ "verify", "[FILE]", "say whether a signature is right, and why not", 0, 1,
-	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SECRET_FILE) | OPTION(OPT_HEADER) | OPTION(OPT_REQUEST), cmd_verify,
-	  "Either FILE (a body) with --header, or --request. Without --webhook all\nwebhooks' secrets are tried.\n" },
-	{ "webhook fields", "ENTITY [PATTERN]", "fields that a webhook can be subscribed to", 1, 2,
-	  OPTION(OPT_UDF), cmd_webhook_fields, "PATTERN is part of a name, in any case, or has * and ? in it.\n" },
-	{ "webhook list", "", "every webhook at Autotask, and whose it is", 0, 0, 0, cmd_webhook_list, "" },
-	{ "webhook show", "NAME|ENTITY/ID", "a webhook at Autotask, all its properties and fields", 1, 1, 0, cmd_webhook_show,
-	  WHICH },
-	{ "webhook plan", "[NAME...]", "what differs between the configuration and Autotask", 0, CONF_WEBHOOKS_MAX, 0,
-	  cmd_webhook_plan, "NAME is a webhook's title in the configuration; default: all with a section\n'subscribe'.\n"
-	  "Exit status 1 when something differs.\n" },
-	{ "webhook apply", "[NAME...]", "make Autotask as the configuration says", 0, CONF_WEBHOOKS_MAX, OPTION(OPT_DRY_RUN),
-	  cmd_webhook_apply, "NAME is a webhook's title in the configuration; default: all with a section\n'subscribe'.\n" },
-	{ "webhook delete", "NAME|ENTITY/ID", "delete a webhook at Autotask", 1, 1, OPTION(OPT_YES) | OPTION(OPT_DRY_RUN),
-	  cmd_webhook_delete, WHICH },
-	{ "webhook reactivate", "[NAME...]", "switch on what Autotask has switched off", 0, CONF_WEBHOOKS_MAX, OPTION(OPT_DRY_RUN),
-	  cmd_webhook_reactivate, "NAME is a webhook's title in the configuration; default: all that it wants\nactive.\n" },
-	{ "webhook rotate-secret", "NAME", "give a webhook a new secret without losing a callout", 1, 1, OPTION(OPT_DRY_RUN),
-	  cmd_webhook_rotate, "The first secret becomes the second, so the configuration must list two, both as\n\"file:\"; the second file is made if it is missing.\n" },
-	{ "recover", "", "fetch what Autotask gave up delivering", 0, 0,
-	  OPTION(OPT_WEBHOOK) | OPTION(OPT_SINCE) | OPTION(OPT_REFETCH) | OPTION(OPT_DELETE) | OPTION(OPT_DRY_RUN), cmd_recover,
-	  "Reads Autotask's error log, and hands its rows to calloutd. --refetch asks for\n"
-	  "the records of incomplete rows; with --since also for all that were modified\n"
-	  "since then, when the webhook was off. May be repeated: calloutd knows what it\n"
-	  "has had.\n" },
-	{ "guard", "", "switch webhooks on again, recover what was lost", 0, 0,
-	  OPTION(OPT_DRY_RUN) | OPTION(OPT_AT_MOST), cmd_guard,
-	  "One look at all webhooks, as calloutd-guard.timer has it done. Ends with 1 when\nsomething needs a person.\n" },
-};
 
 /* ---- saying things ---- */
 
@@ -168,12 +63,17 @@ enum exit_status misused(const struct ctl *ctl, const char *fmt, ...)
 	return point_to_help(ctl->command);
 }
 
+const char *option_name(enum option_id id)
+{
+	return option_rows[id].name;
+}
+
 static void print_option(enum option_id id)
 {
 	char name[64];
 
-	(void)snprintf(name, sizeof(name), "--%s%s%s", options[id].name, *options[id].takes ? " " : "", options[id].takes);
-	printf("  %-23s %s\n", name, options[id].text);
+	(void)snprintf(name, sizeof(name), "--%s%s%s", option_rows[id].name, *option_rows[id].takes ? " " : "", option_rows[id].takes);
+	printf("  %-23s %s\n", name, option_rows[id].text);
 }
 
 /* Two blanks, a name, two blanks or more: the manual is compared with these lines. */
@@ -181,12 +81,11 @@ static void print_help(void)
 {
 	print_usage(stdout, NULL);
 	puts("\nLook into calloutd and steer it. See calloutctl(1).\n\nCommands:");
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  %-22s %s\n", commands[i].name, commands[i].summary);
+	for (const struct command *c = commands; c->name; c++)
+		printf("  %-22s %s\n", c->name, c->summary);
 	puts("\nOptions of every command, before or behind it:");
-	for (int i = 0; i < OPT_COUNT_; i++)
-		if (GLOBAL & OPTION(i))
-			print_option((enum option_id)i);
+	for (int i = OPT_END + 1; i <= OPT_VERSION; i++)
+		print_option((enum option_id)i);
 	puts("\nExit status: 0 ok, 1 the answer is no, 2 usage, 3 the other side is unreachable.\n"
 	     "'calloutctl COMMAND --help' tells more.");
 }
@@ -207,6 +106,15 @@ static void print_folded(const char *text)
 	}
 }
 
+static bool takes(const struct command *c, enum option_id id)
+{
+	const unsigned char *at = c->options;
+
+	while (at && *at != OPT_END && *at != id)
+		at++;
+	return id <= OPT_VERSION || (at && *at == id);
+}
+
 static void print_command_help(const struct command *c)
 {
 	print_usage(stdout, c);
@@ -214,8 +122,8 @@ static void print_command_help(const struct command *c)
 	print_folded(c->more);
 	if (c->options)
 		puts("\nOptions:");
-	for (int i = 0; i < OPT_COUNT_; i++)
-		if (c->options & OPTION(i))
+	for (int i = OPT_VERSION + 1; i < OPT_COUNT_; i++)
+		if (takes(c, (enum option_id)i))
 			print_option((enum option_id)i);
 	puts("\n'calloutctl --help' lists the options of every command.");
 }
@@ -225,15 +133,15 @@ static bool needs_quotes(const char *text)
 	return !*text || text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:+@%")];
 }
 
-void print_again(const struct ctl *ctl, uint64_t but)
+void print_again(const struct ctl *ctl, enum option_id but)
 {
 	for (int i = 0; i < OPT_COUNT_; i++) {
 		AUTO(buf) struct buf value = BUF_INIT(TEXT_MAX);
 
-		if (!ctl->option[i] || (but & OPTION(i)))
+		if (!ctl->option[i] || i == (int)but)
 			continue;
-		printf(" --%s", options[i].name);
-		if (!*options[i].takes)
+		printf(" --%s", option_rows[i].name);
+		if (!*option_rows[i].takes)
 			continue;
 		text_escape(&value, ctl->option[i], strlen(ctl->option[i]));
 		printf(needs_quotes(ctl->option[i]) ? " '%s'" : " %s", value.data ? value.data : "");
@@ -345,9 +253,9 @@ static enum exit_status no_such(struct ctl *ctl)
 {
 	AUTO(buf) struct buf family = BUF_INIT(TEXT_MAX);
 
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (in_family(&commands[i], ctl->args[0]))
-			need_room(buf_printf(&family, "%s%s", family.data ? ", " : "", strchr(commands[i].name, ' ') + 1));
+	for (const struct command *c = commands; c->name; c++)
+		if (in_family(c, ctl->args[0]))
+			need_room(buf_printf(&family, "%s%s", family.data ? ", " : "", strchr(c->name, ' ') + 1));
 	if (!family.data)
 		return misused(ctl, "there is no command '%s'", ctl->args[0]);
 	if (ctl->arg_count > 1)
@@ -360,21 +268,23 @@ static enum exit_status no_such(struct ctl *ctl)
 /* Options anywhere, whatever POSIXLY_CORRECT says: '-' in front hands out arguments in their place. */
 static enum exit_status parse(struct ctl *ctl, int argc, char **argv)
 {
-	struct option longs[OPT_COUNT_ + 1] = { { NULL, 0, NULL, 0 } };
+	struct option longs[OPT_COUNT_] = { { NULL, 0, NULL, 0 } };
 	int c, index;
 
-	for (int i = 0; i < OPT_COUNT_; i++)
-		longs[i] = (struct option){ options[i].name, *options[i].takes ? required_argument : no_argument, NULL,
+	for (int i = OPT_END + 1; i < OPT_COUNT_; i++)
+		longs[i - 1] = (struct option){ option_rows[i].name, *option_rows[i].takes ? required_argument : no_argument, NULL,
 					    256 + i };
 	ctl->args = need(calloc((size_t)argc + 1, sizeof(*ctl->args)));
 	while ((c = getopt_long(argc, argv, "-c:hV", longs, NULL)) >= 0) {
 		index = c >= 256 ? c - 256 : c == 'c' ? OPT_CONFIG : c == 'h' ? OPT_HELP : c == 'V' ? OPT_VERSION : -1;
 		if (c == 1)
 			ctl->args[ctl->arg_count++] = optarg;
-		else if (index >= 0)
-			ctl->option[index] = optarg ? optarg : "";
-		else
+		else if (index < 0)
 			return CTL_USAGE;
+		else if (ctl->option[index])
+			ctl->repeated[index] = true;
+		if (index >= 0)
+			ctl->option[index] = optarg ? optarg : "";
 	}
 	while (optind < argc)
 		ctl->args[ctl->arg_count++] = argv[optind++];
@@ -384,10 +294,10 @@ static enum exit_status parse(struct ctl *ctl, int argc, char **argv)
 /* The command that the first arguments name, and how many they are; NULL: none. */
 static const struct command *find(const struct ctl *ctl, int *ret_count)
 {
-	for (size_t i = 0; ctl->arg_count && i < ARRAY_LEN(commands); i++) {
-		*ret_count = names(ctl, commands[i].name);
+	for (const struct command *c = commands; ctl->arg_count && c->name; c++) {
+		*ret_count = names(ctl, c->name);
 		if (*ret_count)
-			return &commands[i];
+			return c;
 	}
 	return NULL;
 }
@@ -409,8 +319,8 @@ static enum exit_status choose(struct ctl *ctl)
 	if (ctl->option[OPT_HELP])
 		return CTL_OK;
 	for (int i = 0; i < OPT_COUNT_; i++)
-		if (ctl->option[i] && !((GLOBAL | c->options) & OPTION(i)))
-			return misused(ctl, "'%s' has no option --%s", c->name, options[i].name);
+		if (ctl->option[i] && !takes(c, (enum option_id)i))
+			return misused(ctl, "'%s' has no option --%s", c->name, option_rows[i].name);
 	if (ctl->arg_count < c->args_min)
 		return misused(ctl, "'%s' needs %s", c->name, c->args);
 	if (ctl->arg_count > c->args_max)
@@ -428,10 +338,16 @@ static bool colours(void)
 static void print_family_help(const char *family)
 {
 	printf("usage: calloutctl %s COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n", family);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (in_family(&commands[i], family))
-			printf("  %-22s %s\n", commands[i].name, commands[i].summary);
+	for (const struct command *c = commands; c->name; c++)
+		if (in_family(c, family))
+			printf("  %-22s %s\n", c->name, c->summary);
 	printf("\n'calloutctl %s COMMAND --help' tells more.\n", family);
+}
+
+/* To those who run a plug-in 2 would mean that calloutd is in a bad way. */
+static enum exit_status wrong_usage(const struct command *c, enum exit_status status)
+{
+	return c && c->run == cmd_check ? CTL_UNREACHABLE : status;
 }
 
 static enum exit_status run(struct ctl *ctl)
@@ -448,7 +364,7 @@ static enum exit_status run(struct ctl *ctl)
 	}
 	status = choose(ctl);
 	if (status != CTL_OK)
-		return status;
+		return wrong_usage(ctl->command, status);
 	if (ctl->option[OPT_HELP]) {
 		if (ctl->command)
 			print_command_help(ctl->command);
@@ -472,7 +388,7 @@ int main(int argc, char **argv)
 	if (status == CTL_OK)
 		status = run(&ctl);
 	else
-		(void)point_to_help(find(&ctl, &count));
+		status = wrong_usage(find(&ctl, &count), point_to_help(find(&ctl, &count)));
 	client_close(&ctl);
 	(void)conf_free(ctl.conf);
 	free(ctl.args);

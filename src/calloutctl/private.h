@@ -34,16 +34,25 @@ enum exit_status {
 	CTL_UNREACHABLE,        /* the other side cannot be reached */
 };
 
-/* ---- main.c: the command line ---- */
+/* ---- main.c: the command line; commands.c: its tables ---- */
 
 enum option_id {
-	OPT_CONFIG, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_VERSION,        /* of every command */
+	OPT_END,                /* of a list */
+	OPT_CONFIG, OPT_SOCKET, OPT_JSON, OPT_HELP, OPT_VERSION,        /* these are of every command */
 	OPT_WEBHOOK, OPT_HANDLER, OPT_ENTITY, OPT_ID, OPT_ACTION, OPT_KIND, OPT_STATE,
 	OPT_SINCE, OPT_UNTIL, OPT_BEFORE, OPT_LIMIT, OPT_ALL,
 	OPT_OFFLINE, OPT_STATE_DIRECTORY,
 	OPT_BODY, OPT_FAILED, OPT_YES, OPT_FOR, OPT_RECORD,
 	OPT_VIA, OPT_SECRET_FILE, OPT_HEADER, OPT_REQUEST,
 	OPT_UDF, OPT_DRY_RUN, OPT_REFETCH, OPT_DELETE, OPT_AT_MOST, OPT_TEST,
+	OPT_AGAIN, OPT_SKIP_LATE, OPT_QUARANTINED,
+	OPT_FORCE, OPT_HOLD, OPT_MOVED,
+	OPT_NEXT, OPT_OUTPUT, OPT_STOP, OPT_LIST, OPT_FILE, OPT_DROP_WAITING,
+	/* of check: thresholds */
+	OPT_WAITING, OPT_AGE, OPT_DEAD_LETTERS, OPT_HELD, OPT_SILENT, OPT_UNAVAILABLE, OPT_DISK, OPT_CERTIFICATE,
+	OPT_GUARD, OPT_PROBLEMS,
+	OPT_LOCAL,
+	OPT_EVENTS, OPT_PUBLIC_URL, OPT_TLS_CERTIFICATE, OPT_TLS_KEY, OPT_LISTEN, OPT_USERNAME, OPT_OWNER, OPT_DIRECTORY, OPT_ADD,
 	OPT_COUNT_
 };
 
@@ -52,16 +61,25 @@ struct ctl;
 struct command {
 	const char *name, *args, *summary;
 	int args_min, args_max;
-	uint64_t options;               /* bits of enum option_id, beyond those of every command */
+	const unsigned char *options;   /* enum option_id, beyond those of every command, up to OPT_END; NULL: none */
 	enum exit_status (*run)(struct ctl *ctl);
 	const char *more;               /* for --help; "" */
 };
+
+extern const struct command commands[];         /* up to one without a name, in the order of --help */
+
+/* An option: its name, what it takes ("" nothing), and a line for --help. */
+struct option_row {
+	const char *name, *takes, *text;
+};
+extern const struct option_row option_rows[];   /* by enum option_id */
 
 struct client;
 
 struct ctl {
 	const struct command *command;
-	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value */
+	const char *option[OPT_COUNT_]; /* NULL: not given; "" for a given one without value; of repeated ones the last */
+	bool repeated[OPT_COUNT_];
 	char **args;                    /* NULL-terminated */
 	int arg_count;
 	bool colour;
@@ -95,10 +113,10 @@ void need_room(int r);          /* likewise when a buffer could not grow */
 bool read_number(const char *text, int64_t *ret);
 /* Everything in a file, "-" for standard input; complains. free() *ret_data. */
 enum exit_status read_input(const char *path, char **ret_data, size_t *ret_len);
-/* Print the options given on the command line again (but these), so that it can be repeated. */
-void print_again(const struct ctl *ctl, uint64_t but);
-
-#define OPTION(id) (UINT64_C(1) << (id))
+/* As on the command line, without its dashes. */
+const char *option_name(enum option_id id);
+/* Print the options given on the command line again (but this one), so that it can be repeated. */
+void print_again(const struct ctl *ctl, enum option_id but);
 
 /* ---- client.c: HTTP ---- */
 
@@ -109,6 +127,9 @@ struct request {
 	size_t len;
 	long timeout_ms;                /* 0: none */
 	FILE *stream;                   /* a 200's body goes here as it comes; NULL: into the answer */
+	/* Every now and then: so much of the body has come. total 0: not known (yet). NULL: nobody looks. */
+	void (*progress)(void *arg, uint64_t done, uint64_t total);
+	void *arg;
 };
 
 struct answer {
@@ -234,6 +255,14 @@ int when_parse(const char *text, int64_t now_ms, int64_t *ret_ms);
 /* "3 s", "2 h 5 min": for people. Returns dst. */
 const char *span_text(int64_t ms, char dst[static WHEN_LEN]);
 
+/* ---- random.c ---- */
+
+/* So many characters of an alphabet of 2, 4, ... 256; no NUL follows. */
+void random_text(char *dst, size_t len, const char *alphabet);
+/* 6 bits a character, none of which needs escaping anywhere; and 4. */
+#define RANDOM_64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+#define RANDOM_16 "0123456789abcdef"
+
 /* ---- what several families share ---- */
 
 /* events.c */
@@ -281,6 +310,44 @@ enum exit_status sign_body(const struct keys *keys, const void *body, size_t len
 /* The webhook named by --webhook; complains. */
 const struct conf_webhook *webhook_option(struct ctl *ctl);
 
+/* ---- progress.c ---- */
+
+/* "tickets: 120 of 1000 [###       ]" over the last one, on stderr; total 0: unknown. At most ten a second. */
+struct progress {
+	const char *what;
+	size_t done, total;
+	int64_t shown_ms;
+	bool on, any;
+};
+void progress_show(struct progress *p);
+void progress_end(struct progress *p);          /* the line is empty again */
+
+/* ---- again.c: retry, drop and replay of many, step by step ---- */
+
+struct bulk {
+	const char *path;               /* of the API */
+	const char *name;               /* "retry" */
+	const char *would, *done;       /* "would run again", "will run again": behind "3 deliveries" */
+	const char *none;               /* a sentence */
+};
+/* What the options pick out: counted, and unless --dry-run, done. event: named, or 0. */
+enum exit_status bulk_run(struct ctl *ctl, const struct bulk *b, int64_t event);
+/* `retry --quarantined`. */
+enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
+/* The same with a question between counting and doing, which may end it. */
+enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
+			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count));
+
+/* send.c: where callouts are received */
+struct target {
+	char *url;
+	char *unix_socket;              /* NULL: TCP */
+	bool loopback;
+};
+void target_free(struct target *t);
+/* The first address on which the daemon says it listens, else the configuration's first; complains. */
+enum exit_status target_listening(struct ctl *ctl, const struct conf_webhook *w, struct target *ret);
+
 /* ---- autotask.c: Autotask's REST API ---- */
 
 /* A client with the credentials of the section autotask; complains. rest_close() it. */
@@ -293,6 +360,8 @@ enum exit_status rest_status(int r);
 /* ---- commands ---- */
 
 enum exit_status cmd_status(struct ctl *ctl);
+enum exit_status cmd_check(struct ctl *ctl);
+enum exit_status cmd_doctor(struct ctl *ctl);
 enum exit_status cmd_config(struct ctl *ctl);
 enum exit_status cmd_reload(struct ctl *ctl);
 enum exit_status cmd_events(struct ctl *ctl);
@@ -300,6 +369,7 @@ enum exit_status cmd_show(struct ctl *ctl);
 enum exit_status cmd_tail(struct ctl *ctl);
 enum exit_status cmd_retry(struct ctl *ctl);
 enum exit_status cmd_drop(struct ctl *ctl);
+enum exit_status cmd_replay(struct ctl *ctl);
 enum exit_status cmd_hold(struct ctl *ctl);
 enum exit_status cmd_release(struct ctl *ctl);
 enum exit_status cmd_try(struct ctl *ctl);
@@ -317,5 +387,10 @@ enum exit_status cmd_webhook_reactivate(struct ctl *ctl);
 enum exit_status cmd_webhook_rotate(struct ctl *ctl);
 enum exit_status cmd_recover(struct ctl *ctl);
 enum exit_status cmd_guard(struct ctl *ctl);
+enum exit_status cmd_backup(struct ctl *ctl);
+enum exit_status cmd_restore(struct ctl *ctl);
+enum exit_status cmd_capture(struct ctl *ctl);
+enum exit_status cmd_forget(struct ctl *ctl);
+enum exit_status cmd_init(struct ctl *ctl);
 
 #endif

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "recovery.h"
+#include "private.h"
 
 #define BAR 20
 #define EVERY_MS 100

@@ -125,16 +125,4 @@ struct received_question {
 enum exit_status received_each(struct ctl *ctl, const struct received_question *q,
 			       int (*fn)(void *arg, const struct json_value *event), void *arg, struct error *err);
 
-/* ---- progress.c ---- */
-
-/* "tickets: 120 of 1000 [###       ]" over the last one, on stderr; total 0: unknown. At most ten a second. */
-struct progress {
-	const char *what;
-	size_t done, total;
-	int64_t shown_ms;
-	bool on, any;
-};
-void progress_show(struct progress *p);
-void progress_end(struct progress *p);          /* the line is empty again */
-
 #endif

@@ -9,14 +9,7 @@
 #include "callout/callout.h"
 #include "private.h"
 
-/* Where it goes. */
-struct target {
-	char *url;
-	char *unix_socket;              /* NULL: TCP */
-	bool loopback;
-};
-
-static void target_free(struct target *t)
+void target_free(struct target *t)
 {
 	free(t->url);
 	free(t->unix_socket);
@@ -107,7 +100,7 @@ static enum exit_status place_target(const struct place *p, const struct conf_we
 	return CTL_OK;
 }
 
-static enum exit_status listening_target(struct ctl *ctl, const struct conf_webhook *w, struct target *ret)
+enum exit_status target_listening(struct ctl *ctl, const struct conf_webhook *w, struct target *ret)
 {
 	struct place p = { .secure = false };
 	enum exit_status status = CTL_OK;
@@ -124,7 +117,7 @@ static enum exit_status find_target(struct ctl *ctl, const struct conf_webhook *
 	size_t len = via ? strlen(via) : 0;
 
 	if (!via)
-		return listening_target(ctl, w, ret);
+		return target_listening(ctl, w, ret);
 	if (strncmp(via, "http://", 7) != 0 && strncmp(via, "https://", 8) != 0)
 		return misused(ctl, "--via takes an address like https://hooks.example.net, not '%s'", via);
 	while (len && via[len - 1] == '/')

@@ -133,7 +133,7 @@ static char *next_text(const struct json_value *d)
 
 static void print_deliveries(const struct ctl *ctl, const struct json_value *e)
 {
-	static const char *const heads[] = { "HANDLER", "STATE", ">ATTEMPTS", "WHEN", NULL };
+	static const char *const heads[] = { "HANDLER", "STATE", ">ATTEMPTS", "WHEN", "?BY", NULL };
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, d;
 	struct table t;
@@ -144,6 +144,7 @@ static void print_deliveries(const struct ctl *ctl, const struct json_value *e)
 		table_add(&t, member_text(&d, "state"), paint_of(&d));
 		table_add(&t, member_text(&d, "attempts"), PAINT_NONE);
 		table_add(&t, next_text(&d), PAINT_NONE);
+		table_add(&t, need(strdup(member_true(&d, "replayed") ? "replay" : "")), PAINT_NONE);
 	}
 	putchar('\n');
 	if (t.count)

@@ -274,6 +274,23 @@ static void print_alerts(const struct json_value *root)
 		puts("Alerts: nobody is told of trouble, there is no alert section");
 }
 
+static void print_captures(const struct json_value *root)
+{
+	struct json_cursor c = { .at = NULL };
+	struct json_value list, k;
+
+	if (!member(root, "captures", &list))
+		return;
+	while (json_next_element(&list, &c, &k)) {
+		AUTO(free) char *webhook = member_text(&k, "webhook");
+		AUTO(free) char *until = member_when(&k, "until");
+		AUTO(free) char *uid = member_text(&k, "uid");
+
+		printf("Capture of webhook %s: %" PRId64 " of %" PRId64 " requests, until %s, by uid %s\n", webhook,
+		       member_number(&k, "taken"), member_number(&k, "next"), until, uid);
+	}
+}
+
 static void print_running(const struct ctl *ctl, const struct json_value *root)
 {
 	static const char *const heads[] = { "RUNNING", ">EVENT", "RECORD", ">EVENTS", ">ATTEMPT", "SINCE", NULL };
@@ -319,6 +336,7 @@ enum exit_status cmd_status(struct ctl *ctl)
 	print_running(ctl, &a.root);
 	print_runners(&a.root);
 	print_alerts(&a.root);
+	print_captures(&a.root);
 	if (member_number(&a.root, "log_dropped"))
 		printf("\n%" PRId64 " log lines were lost because the journal did not take them\n",
 		       member_number(&a.root, "log_dropped"));

@@ -44,14 +44,18 @@ static char *header_value(const char *text)
 
 static enum exit_status read_question(struct ctl *ctl, struct question *q)
 {
-	const char *header = ctl->option[OPT_HEADER], *request = ctl->option[OPT_REQUEST];
+	const char *header = ctl->option[OPT_HEADER], *request = ctl->option[OPT_FILE];
 
+	if (!request)
+		request = ctl->option[OPT_REQUEST];
+	else if (ctl->option[OPT_REQUEST])
+		return misused(ctl, "--request is another name for --file: give one of them");
 	if (request && (header || ctl->arg_count))
-		return misused(ctl, "--request holds body and header, so nothing else can go with it");
+		return misused(ctl, "--file holds body and header, so nothing else can go with it");
 	if (request)
 		return read_request(request, q);
 	if (!ctl->arg_count || !header)
-		return misused(ctl, "either a FILE with --header VALUE, or --request FILE");
+		return misused(ctl, "either a FILE with --header VALUE, or --file FILE");
 	q->request.signature = header_value(header);
 	q->request.signatures = 1;
 	return read_input(ctl->args[0], &q->request.body, &q->request.len);
@@ -64,11 +68,20 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* "/-/tickets/path": `calloutctl capture` writes no path that lets somebody in, but whose it was. */
+static bool is_redacted(const char *path, const char *title)
+{
+	size_t len = strlen(title);
+
+	return path && strncmp(path, "/-/", 3) == 0 && strncmp(path + 3, title, len) == 0 && path[3 + len] == '/';
+}
+
 /* The webhook the request went to. */
 static void find_by_path(const struct conf *c, struct question *q)
 {
 	for (size_t i = 0; i < c->webhook_count; i++)
-		if (same(c->webhooks[i].path, q->request.path) || same(c->webhooks[i].deactivation_path, q->request.path))
+		if (same(c->webhooks[i].path, q->request.path) || same(c->webhooks[i].deactivation_path, q->request.path) ||
+		    is_redacted(q->request.path, c->webhooks[i].title))
 			q->webhook = &c->webhooks[i];
 	q->path_unknown = q->request.path && !q->webhook;
 }

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -154,22 +153,11 @@ static enum exit_status lock_files(struct rotation *r)
 	return CTL_OK;
 }
 
-/* 64 characters that need no escaping anywhere, 6 bits of the kernel's random each. */
 static struct secret *new_secret(void)
 {
-	static const char alphabet[64] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 	struct secret *s = need(calloc(1, sizeof(*s)));
 
-	for (size_t done = 0; done < NEW_SECRET_LEN;) {
-		ssize_t n = getrandom(s->bytes + done, NEW_SECRET_LEN - done, 0);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (errno != EINTR)
-			(void)need(NULL);
-	}
-	for (size_t i = 0; i < NEW_SECRET_LEN; i++)
-		s->bytes[i] = (unsigned char)alphabet[s->bytes[i] & 63];
+	random_text((char *)s->bytes, NEW_SECRET_LEN, RANDOM_64);
 	s->len = NEW_SECRET_LEN;
 	return s;
 }

@@ -14,6 +14,7 @@
 
 #define DRAIN_MS 9000           /* Autotask itself gives up on an answer after 10 s (vendor help) */
 #define JOURNAL_QUEUE_MAX 4096
+#define LENGTHY_USEC 7200000000ULL      /* two hours for what depends on the size of the store */
 
 static void find_places(struct daemon *d, const struct conf *c)
 {
@@ -51,6 +52,14 @@ static void on_fatal(void *arg, int result, const char *sentence)
 	(void)sd_notifyf(0, "STATUS=%s", sentence);
 	log_close(500);
 	_exit(1);
+}
+
+/* Before READY=1 systemd would lose patience. On the thread that opens the store. */
+static void on_lengthy(void *arg, const char *what)
+{
+	(void)arg;
+	log_info(NULL, "%s: callouts wait until it is done, or get 503", what);
+	(void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=%s", LENGTHY_USEC, what);
 }
 
 static void tell_on_main(void *arg)
@@ -130,7 +139,7 @@ static int start_journal(struct daemon *d, struct error *err)
 {
 	const struct conf *c = site_conf(d->site);
 	const struct journal_options o = {
-		.store = { .directory = d->state, .reserve = c->reserve },
+		.store = { .directory = d->state, .reserve = c->reserve, .lengthy = on_lengthy },
 		.limits = limits_of(c),
 		.queue_max = JOURNAL_QUEUE_MAX,
 		.fatal = on_fatal,
@@ -170,6 +179,7 @@ static int open_intake(struct daemon *d, struct error *err)
 		.deactivated = on_deactivated,
 		.arg = d,
 		.alerts = d->alerts,
+		.captures = d->captures,
 	};
 
 	return intake_open(&o, &d->intake, err);
@@ -184,6 +194,7 @@ static void start_admin(struct daemon *d)
 		.dispatcher = d->dispatcher,
 		.intake = d->intake,
 		.alerts = d->alerts,
+		.captures = d->captures,
 		.daemon = {
 			.reload = admin_reload,
 			.site = admin_site,
@@ -229,6 +240,9 @@ static int start_rooms(struct daemon *d, struct error *err)
 	r = alerting_open(d);
 	if (r < 0)
 		return error_set(err, -r, "cannot prepare alerts: %s", strerror(-r));
+	r = captures_new(d->state, &d->captures, err);
+	if (r < 0)
+		return r;
 	/* Autotask can connect from here on, and waits while the store is recovered. */
 	r = open_intake(d, err);
 	if (r < 0)
@@ -309,6 +323,7 @@ void daemon_stop(struct daemon *d)
 	d->site = site_unref(d->site);
 	d->loop = loop_free(d->loop);
 	d->alerts = alerts_free(d->alerts);
+	d->captures = captures_free(d->captures);
 	passed_release(&d->passed);
 }
 
@@ -339,6 +354,7 @@ static int reload_steps(struct daemon *d, char *note, size_t note_cap, struct er
 	journal_limits_set(d->journal, &limits);
 	log_level(site_conf(site)->log_level);
 	dispatcher_reload(d->dispatcher, site);
+	captures_reload(d->captures, site_conf(site));
 	outside_register(d);
 	(void)conf_check(site_conf(site), log_finding, NULL);
 	(void)site_unref(d->site);

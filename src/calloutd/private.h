@@ -55,6 +55,7 @@ struct daemon {
 	struct intake *intake;
 	struct admin *admin;
 	struct alerts *alerts;
+	struct captures *captures;
 	struct vigil *vigil;
 	struct vigil *_Atomic to_arm;   /* the same for the journal's thread; NULL: nobody (yet) */
 	char store_trouble[512];        /* the sentence about the store that was alerted last; "": none */

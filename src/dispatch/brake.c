@@ -209,12 +209,14 @@ static void tell(const struct lane *l, const struct delivery_ref *ref)
 
 	alerts_raise(l->d->alerts, ALERT_LOOP, l->state.name,
 		     "%s is held for handler %s from event %" PRId64 " on, since more than %u events of it came in %s: does the handler cause them? When that is clear, calloutctl release %s --record %s lets it go on",
-		     ref->record, l->state.name, ref->event, l->brake.limit.count,
-		     duration_text(l->brake.limit.per_ms, per), l->state.name, ref->record);
+		     callout_loggable(ref->record), l->state.name, ref->event, l->brake.limit.count,
+		     duration_text(l->brake.limit.per_ms, per), l->state.name,
+		     callout_loggable(ref->record));
 	log_err((&(struct log_ctx){ .event = ref->event, .handler = l->state.name, .reason = "loop" }),
 		"handler %s: %s is held from event %" PRId64 " on, since more than %u events of it came in %s: "
 		"does the handler cause them? When that is clear: calloutctl release %s --record %s",
-		l->state.name, ref->record, ref->event, l->brake.limit.count, per, l->state.name, ref->record);
+		l->state.name, callout_loggable(ref->record), ref->event, l->brake.limit.count, per, l->state.name,
+		     callout_loggable(ref->record));
 }
 
 unsigned brake_hold(struct lane *l, const struct delivery_ref *ref, bool parked)

@@ -102,10 +102,18 @@ static bool may_probe(struct lane *l, const struct moment *now)
 	return wait == 0;
 }
 
+static bool is_laid_out(struct lane *l, const struct moment *now)
+{
+	if (now->mono_ms >= l->replay_ms)
+		return true;
+	dispatch_at(l->d, l->replay_ms);
+	return false;
+}
+
 bool lane_open(struct lane *l, const struct moment *now)
 {
 	return l->conf && l->peer && l->state.handler && l->d->reader && !is_held(l, now) &&
-	       is_usable(l, now) && may_probe(l, now);
+	       is_laid_out(l, now) && is_usable(l, now) && may_probe(l, now);
 }
 
 /* ---- pauses ---- */

@@ -305,6 +305,7 @@ static void take_turn(struct dispatcher *d)
 		dispatch_at(d, d->stuck_ms);
 	peers_tend(d, &now);
 	trials_tend(d, &now);
+	looks_tend(d, &now);
 	pump_lanes(d, &now);
 	set_timer(d, &now);
 }
@@ -408,6 +409,7 @@ struct dispatcher *dispatcher_free(struct dispatcher *d)
 	if (!d)
 		return NULL;
 	trials_end(d);
+	looks_end(d);
 	d->mail = sd_event_source_disable_unref(d->mail);
 	d->again = sd_event_source_disable_unref(d->again);
 	d->timer = sd_event_source_disable_unref(d->timer);
@@ -484,6 +486,17 @@ int dispatcher_hold(struct dispatcher *d, const char *handler, int64_t until_ms)
 	l->state.held = true;
 	l->state.held_until_ms = until_ms;
 	l->condition_dirty = true;
+	dispatch_soon(d);
+	return 0;
+}
+
+int dispatcher_replaying(struct dispatcher *d, const char *handler, int64_t ms)
+{
+	struct lane *l = lane_find(d, handler);
+
+	if (!l || !l->conf)
+		return -ENOENT;
+	l->replay_ms = ms ? clock_mono_ms() + ms : 0;
 	dispatch_soon(d);
 	return 0;
 }

@@ -65,6 +65,7 @@ static int on_hello(struct link *l)
 		return -EBADMSG;
 	l->phase = PHASE_TELLING;
 	l->left = count;
+	l->looks = number_or(&l->in, WIRE_OK, 0) == 1;
 	if (count == 0)
 		becomes_ready(l);
 	return 0;
@@ -164,6 +165,23 @@ static int on_reloaded(struct link *l)
 	return 0;
 }
 
+static int on_looked(struct link *l)
+{
+	struct wire_found found[WIRE_FOUND_MAX];
+	char handler[CONF_NAME_MAX + 1];
+	int count = wire_get_found(&l->in, found);
+	int64_t number;
+
+	if (count < 0 || wire_get_text(&l->in, WIRE_HANDLER, handler, sizeof(handler)) < 0 ||
+	    wire_get_int(&l->in, WIRE_EVENT, &number) < 0)
+		return -EBADMSG;
+	if (l->cb.looked)
+		l->cb.looked(l->cb.arg, &(struct link_looked){
+			.handler = handler, .number = number, .found = found, .count = (size_t)count,
+			.uid = number_within(&l->in, WIRE_STATUS, 0, UINT32_MAX, -1) });
+	return 0;
+}
+
 int link_hear(struct link *l)
 {
 	switch (l->in.verb) {
@@ -177,6 +195,8 @@ int link_hear(struct link *l)
 		return on_refused(l);
 	case WIRE_RELOADED:
 		return on_reloaded(l);
+	case WIRE_LOOKED:
+		return on_looked(l);
 	default:
 		return -EBADMSG;        /* a verb of our own */
 	}

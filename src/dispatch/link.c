@@ -314,6 +314,13 @@ int link_reload(struct link *l)
 	return say(l, WIRE_RELOAD, "", 0, 0);
 }
 
+int link_look(struct link *l, const char *handler, int64_t number)
+{
+	if (l->phase != PHASE_READY)
+		return -ENOTCONN;
+	return l->looks ? say(l, WIRE_LOOK, handler, number, 0) : -EOPNOTSUPP;
+}
+
 /* ---- the link ---- */
 
 static int start_link(struct link *l, const char *name, const char *path, int *fd)

@@ -35,6 +35,7 @@ struct link {
 	enum phase phase;
 	int64_t left;
 	bool wanted;
+	bool looks;             /* its HELLO says that it knows LOOK */
 	bool full;              /* a START did not go out: ready() when there is room */
 	int64_t backoff_ms;
 	uint64_t generation;    /* of the connection: a callback may have ended it */

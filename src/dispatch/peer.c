@@ -366,6 +366,7 @@ static void on_lost(void *arg, const char *why)
 	if (n > 0)
 		log_warn(NULL, "runner %s: %s; %u attempts ran there", p->name, why, n);
 	trials_lost(p);
+	looks_lost(p);
 	dispatch_soon(p->d);
 }
 
@@ -384,13 +385,18 @@ static void on_reloaded(void *arg, bool ok, const char *text)
 			     p->name, text);
 }
 
+static void on_looked(void *arg, const struct link_looked *l)
+{
+	look_told(arg, l);
+}
+
 /* ---- runners by name ---- */
 
 static int make_link(struct dispatcher *d, struct peer *p)
 {
 	const struct link_callbacks cb = {
 		.running = on_running, .result = on_result, .refused = on_refused,
-		.ready = on_ready, .lost = on_lost, .reloaded = on_reloaded, .arg = p,
+		.ready = on_ready, .lost = on_lost, .reloaded = on_reloaded, .looked = on_looked, .arg = p,
 	};
 	AUTO(free) char *path = NULL;
 

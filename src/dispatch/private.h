@@ -138,6 +138,7 @@ struct lane {
 	size_t due_count;
 	bool due_stale;
 	bool due_first;                 /* whose turn it is: what was parked, or what waits in turn */
+	int64_t replay_ms;              /* a replay is being laid out: nothing starts before (mono) */
 	int64_t ripe_ms;                /* collecting: nothing read ahead may start before (mono) */
 	bool greeted;                   /* asked the runner once after the start */
 
@@ -172,6 +173,7 @@ struct peer {
 };
 
 struct trial;
+struct look;
 
 struct dispatcher {
 	struct loop *loop;
@@ -191,6 +193,7 @@ struct dispatcher {
 	struct lane *lanes, *turn;
 	struct peer *peers;
 	struct trial *trials;
+	struct look *looks;
 	int64_t next_trial;
 	unsigned running, stuck;
 	bool writable;                  /* the last thing we heard of the journal */
@@ -262,8 +265,8 @@ bool delivery_is_alone(const struct conf_handler *h, unsigned attempts);
 unsigned start_discard(struct lane *l, const struct delivery_ref *ref, bool parked, int why);
 unsigned start_failed(struct lane *l, int64_t event, int r, const struct moment *now);
 unsigned start_unread(struct lane *l, const struct moment *now, int r);
-/* Has a newer event of its record been handled? 1, 0 or -errno. */
-int start_late(struct lane *l, const struct delivery_ref *ref, const struct event *e);
+/* Has a newer event of its record been handled? 1, 0 or -errno. Of a replayed one e->source becomes that. */
+int start_late(struct lane *l, const struct delivery_ref *ref, struct event *e);
 void start_note(struct errand *e, const struct delivery_ref *ref, bool parked, const struct moment *now);
 void start_noted(struct errand *lead, const struct moment *now);
 /* What it cost of a turn's budget; 0: stop here, it was not started. */
@@ -294,5 +297,11 @@ bool trial_refused(struct peer *p, int64_t event, const char *text);
 void trials_lost(struct peer *p);
 void trials_tend(struct dispatcher *d, const struct moment *now);
 void trials_end(struct dispatcher *d);
+
+/* look.c: calloutctl doctor */
+void look_told(struct peer *p, const struct link_looked *l);
+void looks_lost(struct peer *p);
+void looks_tend(struct dispatcher *d, const struct moment *now);
+void looks_end(struct dispatcher *d);
 
 #endif

@@ -117,12 +117,12 @@ static void tell_dead(const struct errand *e, const struct item *it)
 	if (!it->settle.attempt) {
 		alerts_raise(e->lane->d->alerts, ALERT_FAILED, handler,
 			     "event %" PRId64 " (%s) is a dead letter of handler %s, which never ran for it: its content had been removed by then; calloutctl show %" PRId64 " tells more",
-			     e->event, e->record, handler, e->event);
+			     e->event, callout_loggable(e->record), handler, e->event);
 		return;
 	}
 	alerts_raise(e->lane->d->alerts, ALERT_FAILED, handler,
 		     "event %" PRId64 " (%s) is a dead letter: handler %s failed for it %u times, the last ended as %s (%d); calloutctl show %" PRId64 " tells more, calloutctl retry %" PRId64 " runs it again",
-		     e->event, e->record, handler, it->settle.attempts, attempt_result_name(it->attempt.result),
+		     e->event, callout_loggable(e->record), handler, it->settle.attempts, attempt_result_name(it->attempt.result),
 		     it->attempt.status, e->event, e->event);
 }
 

@@ -25,14 +25,17 @@ static void auto_load(struct load *w)
 }
 
 /*
- * Callouts come in the order of their record, so only an operator's retry makes them late. What is handed
- * over comes after its time: asked now, since what it waited behind may have been newer.
+ * Callouts come in the order of their record, so only an operator's retry or replay makes them late. What
+ * is handed over or replayed comes after its time: asked now, since what it waited behind may have been newer.
  */
-int start_late(struct lane *l, const struct delivery_ref *ref, const struct event *e)
+int start_late(struct lane *l, const struct delivery_ref *ref, struct event *e)
 {
-	if (ref->late || (e->source != SOURCE_RECOVERED && e->source != SOURCE_REFETCHED))
-		return ref->late;
-	return reader_handled_newer(l->d->reader, l->state.handler, e);
+	bool live = e->source != SOURCE_RECOVERED && e->source != SOURCE_REFETCHED;
+	int late = ref->late || (live && !ref->replayed) ? ref->late : reader_late(l->d->reader, l->state.handler, e);
+
+	if (ref->replayed)
+		e->source = SOURCE_REPLAY;
+	return late;
 }
 
 static int load(struct lane *l, const struct delivery_ref *ref, struct load *w)

@@ -10,8 +10,6 @@
 #include "callout/entity.h"
 #include "callout/match.h"
 
-#define RECORDING "EventTime is older than repetitions are recognised (keep-keys): a recording?"
-
 /* ---- handlers ---- */
 
 static void log_match(const struct draft *d, const struct conf_handler *h, enum match m, size_t condition)
@@ -19,7 +17,7 @@ static void log_match(const struct draft *d, const struct conf_handler *h, enum 
 	const struct log_ctx ctx = { .webhook = d->webhook, .handler = h->title, .reason = "match" };
 	char text[128];
 
-	log_debug(&ctx, "%s: %s", d->record, match_text(m, h, condition, text, sizeof(text)));
+	log_debug(&ctx, "%s: %s", callout_loggable(d->record), match_text(m, h, condition, text, sizeof(text)));
 }
 
 static int match(struct draft *d)
@@ -55,7 +53,7 @@ static bool is_replayed(const struct draft *d)
 {
 	const struct callout *c = &d->callout;
 
-	if (d->source != SOURCE_LIVE && !c->has_sequence)
+	if (d->any_age || (d->source != SOURCE_LIVE && !c->has_sequence))
 		return false;
 	return c->has_time && store_key_too_old(c->time_ms, d->received_ms, d->conf->keep_keys_ms);
 }
@@ -127,7 +125,7 @@ int draft_read(struct draft *d, const struct draft_known *known)
 	if (parsed < 0)
 		quarantine(d, d->why);
 	else if (replayed)
-		quarantine(d, RECORDING);
+		quarantine(d, DRAFT_RECORDING);
 	else if (strcmp(d->callout.action, "deactivated") == 0)
 		d->kind = EVENT_DEACTIVATED;
 	return finish(d);
@@ -153,7 +151,7 @@ static void understand_notice(struct draft *d)
 	if (d->verified) {
 		d->callout = said;
 		if (is_replayed(d)) {
-			quarantine(d, RECORDING);
+			quarantine(d, DRAFT_RECORDING);
 			return;
 		}
 	} else {
@@ -174,10 +172,9 @@ int draft_read_notice(struct draft *d)
 
 /* ---- to the store ---- */
 
-int draft_accept(const struct draft *d, struct store *s, const char *client, const char *headers,
-		 struct accepted *ret)
+static struct event_new event_of(const struct draft *d)
 {
-	const struct event_new e = {
+	return (struct event_new){
 		.received_ms = d->received_ms,
 		.kind = d->kind,
 		.source = d->source,
@@ -187,17 +184,30 @@ int draft_accept(const struct draft *d, struct store *s, const char *client, con
 		.reason = d->why,
 		.callout = &d->callout,
 		.record = d->record,
-		.client = client,
 		.body = d->body,
 		.body_len = d->body_len,
-		.headers = headers,
 		.key = d->verified ? d->key : NULL,
 		.key_ms = d->key_ms,
 		.handlers = d->handlers,
 		.handler_count = d->handler_count,
 	};
+}
 
+int draft_accept(const struct draft *d, struct store *s, const char *client, const char *headers,
+		 struct accepted *ret)
+{
+	struct event_new e = event_of(d);
+
+	e.client = client;
+	e.headers = headers;
 	return store_accept(s, &e, ret);
+}
+
+int draft_understand(const struct draft *d, struct store *s, int64_t event, int64_t now_ms, int64_t *ret_event)
+{
+	const struct event_new e = event_of(d);
+
+	return store_understand(s, event, &e, now_ms, ret_event);
 }
 
 void draft_release(struct draft *d)

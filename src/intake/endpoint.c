@@ -14,6 +14,7 @@
  *   endpoint_end()    always, whatever happened: the request is released
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ static void request_free(struct request *q)
 		atomic_fetch_sub(&q->in->suspended, 1);
 	buf_free(&q->body);
 	buf_free(&q->headers);
+	capture_release(q);
 	draft_release(&q->draft);
 	free(q->query);
 	(void)view_unref(q->view);
@@ -82,6 +84,7 @@ void endpoint_end(void *cls, struct MHD_Connection *connection, void **context,
 	/* The client went away before it could be told: the verdict stands all the same. */
 	if (q->verdict != VERDICT_NONE && q->tally)
 		report(q);
+	capture_end(q);
 	if (how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
 		conn_enter(q->conn, CONN_IDLE);
 	request_free(q);
@@ -99,6 +102,8 @@ static void find_client(struct request *q, const struct heads *h)
 	bool local = !peer || q->conn->listener->address.sa.ss_family == AF_UNIX;
 	bool exempt;
 
+	if (q->probe[0])
+		q->believed = proxies_believe(q->view->proxies, peer, local ? 0 : sizeof(struct sockaddr_storage));
 	(void)proxies_client(q->view->proxies, peer, local ? 0 : sizeof(struct sockaddr_storage),
 			     h->forwarded.len ? h->forwarded.data : NULL, q->client, &exempt);
 	if (exempt)
@@ -153,6 +158,9 @@ static void look(struct request *q, const struct heads *h, const char *url, cons
 	q->tally = q->path == HOOK_NONE ? q->view->nowhere : q->view->tallies[q->hook->index];
 	q->signatures = h->signatures;
 	q->signature = h->signature;
+	q->forwarded = h->forwarded.len > 0;
+	if (h->probe && probes_know(&q->in->probes, h->probe))
+		(void)snprintf(q->probe, sizeof(q->probe), "%s", h->probe);
 	q->body.max = q->view->conf->max_body;
 	if (h->ambiguous) {
 		q->verdict = VERDICT_AMBIGUOUS;
@@ -172,7 +180,7 @@ static void look(struct request *q, const struct heads *h, const char *url, cons
 	q->last = strcmp(method, "GET") != 0;
 }
 
-static enum MHD_Result first_call(struct request *q, const char *url, const char *method)
+static enum MHD_Result first_call(struct request *q, const char *url, const char *method, const char *version)
 {
 	struct heads h;
 	int r;
@@ -182,6 +190,7 @@ static enum MHD_Result first_call(struct request *q, const char *url, const char
 	r = heads_read(q->connection, &h);
 	look(q, &h, url, method);
 	buf_free(&h.forwarded);
+	capture_begin(q, method, version);
 	if (r < 0) {
 		q->verdict = VERDICT_UNAVAILABLE;
 		q->result = r;
@@ -200,6 +209,7 @@ static enum MHD_Result body_call(struct request *q, const char *data, size_t *da
 	*data_len = 0;
 	if (q->verdict != VERDICT_NONE) {
 		q->forgotten += len;
+		capture_body(q, data, len);
 		return q->forgotten <= FORGET_MAX ? MHD_YES : MHD_NO;
 	}
 	r = buf_append(&q->body, data, len);
@@ -228,11 +238,11 @@ static enum MHD_Result last_call(struct request *q, const char *method)
 	return report_answer(q);
 }
 
-static enum MHD_Result dispatch(struct request *q, const char *url, const char *method, const char *data,
-				size_t *data_len)
+static enum MHD_Result dispatch(struct request *q, const char *url, const char *method, const char *version,
+				const char *data, size_t *data_len)
 {
 	if (!q->view)
-		return first_call(q, url, method);
+		return first_call(q, url, method, version);
 	if (*data_len)
 		return body_call(q, data, data_len);
 	return last_call(q, method);
@@ -248,12 +258,11 @@ enum MHD_Result endpoint_call(void *cls, struct MHD_Connection *connection, cons
 
 	(void)cls;
 	(void)connection;
-	(void)version;
 	if (!q)
 		return MHD_NO;
 	conn = q->conn;
 	atomic_store_explicit(&conn->handler_since_ms, clock_mono_ms(), memory_order_relaxed);
-	result = dispatch(q, url, method, data, data_len);
+	result = dispatch(q, url, method, version, data, data_len);
 	atomic_store_explicit(&conn->handler_since_ms, 0, memory_order_relaxed);
 	return result;
 }

@@ -96,6 +96,11 @@ static void see_expect(struct reading *r, const char *value)
 	r->heads->expects = true;
 }
 
+static void see_probe(struct reading *r, const char *value)
+{
+	r->heads->probe = value;
+}
+
 static void see_forwarded(struct reading *r, const char *value)
 {
 	struct buf *b = &r->heads->forwarded;
@@ -115,6 +120,7 @@ static const struct known {
 	{ SIGNATURE_HEADER, see_signature },
 	{ "Expect", see_expect },
 	{ "X-Forwarded-For", see_forwarded },
+	{ INTAKE_PROBE_HEADER, see_probe },
 };
 
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len,

@@ -68,6 +68,7 @@ static void release(struct intake *in)
 	(void)view_unref(in->view);
 	(void)clients_free(in->clients);
 	tallies_free(&in->tallies);
+	probes_release(&in->probes);
 	conns_free(&in->conns);
 	(void)pthread_mutex_destroy(&in->stored_lock);
 	(void)pthread_mutex_destroy(&in->lock);
@@ -111,10 +112,12 @@ int intake_open(const struct intake_options *o, struct intake **ret, struct erro
 	(void)pthread_mutex_init(&in->lock, NULL);
 	(void)pthread_mutex_init(&in->stored_lock, NULL);
 	tallies_init(&in->tallies);
+	probes_init(&in->probes);
 	in->stored = o->stored;
 	in->deactivated = o->deactivated;
 	atomic_init(&in->alerts, o->alerts);
 	in->arg = o->arg;
+	atomic_init(&in->captures, o->captures);
 	in->clients = clients_new();
 	r = in->clients ? build(in, o, err) : error_no_memory(err);
 	if (r < 0) {
@@ -292,6 +295,7 @@ struct intake *intake_stop(struct intake *in, int64_t deadline_ms)
 		in->stored = NULL;
 		in->deactivated = NULL;
 		atomic_store(&in->alerts, NULL);
+		atomic_store(&in->captures, NULL);
 		(void)pthread_mutex_unlock(&in->stored_lock);
 		return NULL;
 	}
@@ -326,6 +330,7 @@ int intake_counts(struct intake *in, const char *webhook, struct intake_counts *
 	for (size_t i = 0; i < INTAKE_RESULT_COUNT_; i++)
 		ret->results[i] = atomic_load_explicit(&y->results[i], memory_order_relaxed);
 	ret->last_callout_ms = atomic_load_explicit(&y->last_callout_ms, memory_order_relaxed);
+	ret->failing = atomic_load_explicit(&y->failing, memory_order_relaxed);
 	ret->strangers = atomic_load_explicit(&y->strangers, memory_order_relaxed);
 	ret->registered = tallies_registered(&in->tallies, y);
 	return 0;

@@ -59,6 +59,8 @@ enum verdict judge(struct request *q, const char *method)
 	if (r == 0 && q->path == HOOK_CALLOUT)
 		return VERDICT_SIGNATURE;
 	q->detail = NULL;
+	if (r > 0 && q->probe[0] && q->path == HOOK_CALLOUT && probe_is_body(q->probe, body_of(q), q->body.len))
+		return VERDICT_PROBE;
 	if (r >= 0)
 		r = read_body(q, method);
 	if (r < 0) {

@@ -12,12 +12,14 @@
  *   draft.c     from a body to what the store accepts (admin/ uses it too)
  *   record.c    from a verdict to the journal, and back
  *   report.c    a verdict's answer, its log line and its counter
+ *   captures.c, capture_file.c, capture_take.c  requests written down for an operator
+ *   probe.c     test callouts of calloutctl doctor
  *   alarm.c     what of it somebody should be told
  *   clients.c   requests in flight per client
  *   tally.c     counters, notices and log lines per webhook
  *
  * Locks, none held while another is taken: intake.lock, intake.stored_lock, conns.lock,
- * clients.lock, tallies.lock. (journal_try() is called under intake.lock: the journal calls
+ * clients.lock, tallies.lock, probes.lock. (journal_try() is called under intake.lock: the journal calls
  * nothing of ours with a lock of its own held.)
  */
 #ifndef CALLOUTD_INTAKE_PRIVATE_H
@@ -38,6 +40,7 @@
 #include "callout/signature.h"
 #include "callout/site.h"
 #include "intake/address.h"
+#include "intake/captures.h"
 #include "intake/draft.h"
 #include "intake/intake.h"
 #include "intake/tls.h"
@@ -92,6 +95,28 @@ int64_t tallies_flush(struct tallies *t, int64_t now_ms);
 
 /* After a verdict was counted. */
 void alarm_verdict(const struct request *q);
+
+/* ---- probe.c ---- */
+
+#define PROBES_MAX 16
+
+struct probe {
+	int64_t until_ms;               /* CLOCK_MONOTONIC; 0: free */
+	char nonce[INTAKE_PROBE_LEN + 1];
+	struct intake_arrival arrival;
+};
+
+struct probes {
+	pthread_mutex_t lock;
+	struct probe items[PROBES_MAX];
+	unsigned next;
+};
+
+void probes_init(struct probes *p);
+void probes_release(struct probes *p);
+bool probes_know(struct probes *p, const char *nonce);
+bool probe_is_body(const char *nonce, const char *body, size_t len);
+void probes_note(struct probes *p, const struct request *q, unsigned status);
 
 /* ---- clients.c ---- */
 
@@ -155,12 +180,12 @@ int conns_init(struct conns *c);
 void conns_free(struct conns *c);
 /* files: how many descriptors the process may have. How many connections there may be at once. */
 unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files);
-/* May one more come in? Makes room where it can. Counts the question. */
+/* May one more come in, who is waiting? Makes room at the limit where it can. Counts the question. */
 bool conns_room(struct conns *c);
 /* One comes in: on its way to libmicrohttpd's threads, until conns_add() or conns_lost(). */
 void conns_arriving(struct conns *c);
 void conns_lost(struct conns *c);
-/* A new connection. NULL: no memory. */
+/* A new connection. Above 80 % of the limit others make room, as far as they can. NULL: no memory. */
 struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session);
 void conns_remove(struct conn *conn);
 void conn_enter(struct conn *conn, enum conn_state state);
@@ -230,6 +255,7 @@ struct heads {
 	const char *type;               /* Content-Type; NULL: none */
 	unsigned signatures;            /* how many signature headers */
 	const char *signature;          /* the first; borrowed until the request ends */
+	const char *probe;              /* INTAKE_PROBE_HEADER, likewise; NULL: none */
 	size_t bytes;                   /* of the whole header */
 	struct buf forwarded;           /* X-Forwarded-For, lines joined by commas */
 };
@@ -264,6 +290,7 @@ enum verdict {
 	VERDICT_HEADER,
 	VERDICT_BUSY,
 	VERDICT_UNAVAILABLE,
+	VERDICT_PROBE,          /* a test callout as it should be */
 	VERDICT_COUNT_
 };
 
@@ -282,14 +309,17 @@ struct request {
 	bool suspended;                 /* from submitting until libmicrohttpd calls again */
 	bool close;                     /* answered at once: nothing more may be read from this connection */
 	bool last;                      /* the last request of its connection */
-	bool reported;
+	bool reported, answered;
 	enum verdict verdict;
 	const char *detail;             /* for the log: a static text, or NULL */
 	unsigned signatures;
 	const char *signature;
 	struct buf body;
 	size_t forgotten;               /* bytes of a refused body, read and not kept */
+	char probe[INTAKE_PROBE_LEN + 1];       /* of a test callout that was announced; "" */
+	bool forwarded, believed;       /* with X-Forwarded-For; a test's peer is a trusted proxy */
 	struct buf headers;             /* of deactivation notices */
+	struct taking *taking;          /* for an armed capture; NULL: not captured */
 	struct signature_match match;
 	struct draft draft;             /* what the journal is given */
 	/* what it answered */
@@ -309,6 +339,14 @@ bool record_submit(struct request *q);
 enum MHD_Result report_answer(struct request *q);
 /* Count and log the verdict, once. */
 void report(struct request *q);
+unsigned report_status(enum verdict v);
+const char *report_reason(enum verdict v);
+
+/* capture_take.c: each does nothing unless a capture of the webhook was armed when the request began */
+void capture_begin(struct request *q, const char *method, const char *version);
+void capture_body(struct request *q, const char *data, size_t len);     /* of a refused request */
+void capture_end(struct request *q);    /* after the answer; takes the body away */
+void capture_release(struct request *q);
 
 /* endpoint.c: the callbacks of libmicrohttpd; cls is the listener. */
 void *endpoint_begin(void *cls, const char *uri, struct MHD_Connection *connection);
@@ -331,8 +369,10 @@ struct intake {
 	void (*deactivated)(void *arg);
 	void *arg;
 	struct alerts *_Atomic alerts;  /* NULL: nobody is told (any more) */
+	struct captures *_Atomic captures;      /* NULL: none can be armed */
 	struct tls *tls;                /* NULL: no HTTPS */
 	struct tallies tallies;
+	struct probes probes;
 	struct clients *clients;
 	struct conns conns;
 	struct listener listeners[LISTENERS_MAX];

@@ -216,6 +216,13 @@ static bool is_loopback(const struct in6_addr *a)
 	return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
 }
 
+bool proxies_believe(const struct proxies *p, const struct sockaddr *peer, socklen_t len)
+{
+	struct in6_addr address;
+
+	return !peer_address(peer, len, &address) || is_trusted(p, &address);
+}
+
 const char *proxies_client(const struct proxies *p, const struct sockaddr *peer, socklen_t len,
 			   const char *forwarded, char dst[static ADDRESS_TEXT_LEN],
 			   bool *ret_exempt)

@@ -34,8 +34,19 @@ static const struct row {
 	[VERDICT_HEADER] = { "header", INTAKE_REFUSED, 431, LOG_WARNING, true, "the header is too large\n" },
 	[VERDICT_BUSY] = { "busy", INTAKE_REFUSED, 429, LOG_WARNING, true, "too many requests at once\n" },
 	[VERDICT_UNAVAILABLE] = { "unavailable", INTAKE_UNAVAILABLE, 503, LOG_ERR, true, "try again later\n" },
+	[VERDICT_PROBE] = { "probe", INTAKE_DUPLICATE, 200, LOG_INFO, false, "probe\n" },
 };
 _Static_assert(ARRAY_LEN(rows) == VERDICT_COUNT_, "every verdict has its row");
+
+unsigned report_status(enum verdict v)
+{
+	return rows[v].status;
+}
+
+const char *report_reason(enum verdict v)
+{
+	return rows[v].reason;
+}
 
 /* ---- the answer ---- */
 
@@ -72,6 +83,7 @@ enum MHD_Result report_answer(struct request *q)
 		return MHD_NO;
 	if (add_headers(q, response))
 		result = MHD_queue_response(q->connection, row->status, response);
+	q->answered = result == MHD_YES;
 	MHD_destroy_response(response);
 	return result;
 }
@@ -95,11 +107,13 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 	(void)signer(q, by, sizeof(by));
 	switch (q->verdict) {
 	case VERDICT_STORED:
-		(void)snprintf(dst, cap, "stored: %s of %s (%s), %zu handlers", q->draft.callout.action, q->draft.record, by,
+		(void)snprintf(dst, cap, "stored: %s of %s (%s), %zu handlers", callout_loggable(q->draft.callout.action),
+			       callout_loggable(q->draft.record), by,
 			       q->draft.handler_count);
 		break;
 	case VERDICT_DUPLICATE:
-		(void)snprintf(dst, cap, "repeats an event: %s of %s (%s)", q->draft.callout.action, q->draft.record, by);
+		(void)snprintf(dst, cap, "repeats an event: %s of %s (%s)", callout_loggable(q->draft.callout.action),
+			       callout_loggable(q->draft.record), by);
 		break;
 	case VERDICT_QUARANTINED:
 		(void)snprintf(dst, cap, "signed but not understood, stored as quarantined (%s): %s", by, q->draft.why);
@@ -110,6 +124,9 @@ static void line_text(const struct request *q, char *dst, size_t cap)
 		break;
 	case VERDICT_NOTED:
 		(void)snprintf(dst, cap, "another unverified notice of deactivation within a minute: not stored again");
+		break;
+	case VERDICT_PROBE:
+		(void)snprintf(dst, cap, "a test callout of calloutctl doctor came (%s)", by);
 		break;
 	case VERDICT_UNAVAILABLE:
 		(void)snprintf(dst, cap, "not stored, answered 503: %s",
@@ -128,7 +145,7 @@ static void log_line(const struct request *q)
 	const struct log_ctx ctx = {
 		.event = q->verdict == VERDICT_UNAVAILABLE ? 0 : q->accepted.event,
 		.webhook = q->hook ? q->hook->conf->title : NULL,
-		.entity = *q->draft.callout.entity ? q->draft.callout.entity : NULL,
+		.entity = *q->draft.callout.entity ? callout_loggable(q->draft.callout.entity) : NULL,
 		.record = q->draft.callout.id,
 		.reason = row->reason,
 		.client = *q->client ? q->client : NULL,
@@ -148,6 +165,14 @@ void report(struct request *q)
 	if (q->reported)
 		return;
 	q->reported = true;
+	if (q->probe[0]) {
+		probes_note(&q->in->probes, q, rows[q->verdict].status);
+		/* A test that failed is nobody's attack, and no callout of Autotask's. */
+		if (q->verdict == VERDICT_PROBE || rows[q->verdict].status != MHD_HTTP_OK) {
+			log_line(q);
+			return;
+		}
+	}
 	atomic_fetch_add_explicit(&q->tally->results[result], 1, memory_order_relaxed);
 	/* What a stranger may send must not hide that the real callouts stay away. */
 	if (q->draft.verified && (q->verdict == VERDICT_STORED || q->verdict == VERDICT_DUPLICATE))

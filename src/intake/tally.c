@@ -157,7 +157,7 @@ static void log_stranger(struct tallies *t, const struct tally *y, const char *g
 
 	log_warn(&ctx, "callouts come with Guid %s, but the webhook that was made for this path has %s: another one "
 		 "at Autotask calls it too (calloutctl webhook list shows them; calloutctl webhook apply registers "
-		 "the right one). Accepted; %llu such since the start", guid, n.guid, (unsigned long long)count);
+		 "the right one). Accepted; %llu such since the start", callout_loggable(guid), n.guid, (unsigned long long)count);
 }
 
 /* One number is compared for each callout; texts and locks are for the line. */

@@ -20,7 +20,7 @@ static struct job *find(const struct runner *r, const struct order *o)
 	return NULL;
 }
 
-static const struct conf_handler *handler_of(const struct runner *r, const char *title)
+const struct conf_handler *runner_handler(const struct runner *r, const char *title)
 {
 	const struct conf_handler *h = conf_program_find(r->conf, title);
 
@@ -135,7 +135,7 @@ static int busy(struct error *err, const char *why)
 
 int job_start(struct runner *r, const struct order *o, struct error *err)
 {
-	const struct conf_handler *h = handler_of(r, o->handler);
+	const struct conf_handler *h = runner_handler(r, o->handler);
 	struct job *j = find(r, o);
 
 	if (j) {

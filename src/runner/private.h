@@ -55,7 +55,18 @@ int spawn(const struct spawner *s, const struct spawn_plan *p, pid_t *ret_pid, e
 /* code: execve()'s errno. Returns -ENOENT, -EACCES, -ENOEXEC, ... with a sentence. */
 int reason_of(const char *program, int code, struct error *err);
 
+/* ---- look.c: could a handler run here? ---- */
+
+/*
+ * A LOOKED message of everything that would stop it, as this process sees files: its user, its mounts.
+ * handler NULL: the runner has none of that name. Executes nothing.
+ */
+void look_at(const struct conf_handler *handler, const char *name, int64_t number, const char *home,
+	     struct wire_message *ret);
+
 /* ---- variables.c: a handler's environment ---- */
+
+#define RUNNER_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /*
  * PATH, HOME, LANG, TMPDIR, then what the configuration names, then the CALLOUT_* and FIELD_*
@@ -193,6 +204,9 @@ struct runner {
 	int verdict;                    /* what the loop ends with */
 	struct talk talk;
 };
+
+/* A handler that is run here; NULL: none. */
+const struct conf_handler *runner_handler(const struct runner *r, const char *title);
 
 /* A job has ended, or the daemon has been told of one. */
 void runner_changed(struct runner *r);

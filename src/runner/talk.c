@@ -42,6 +42,7 @@ static bool send_hello(struct runner *r)
 	wire_begin(m, WIRE_HELLO);
 	(void)wire_put_text(m, WIRE_VERSION, CALLOUTD_VERSION);
 	(void)wire_put_int(m, WIRE_COUNT, r->job_count);
+	(void)wire_put_int(m, WIRE_OK, 1);
 	if (!send_now(r, m))
 		return false;
 	for (struct job *j = r->jobs; j; j = j->next)
@@ -228,6 +229,18 @@ static int on_reload(struct runner *r, const struct wire_message *m, int fd)
 	return 0;
 }
 
+static int on_look(struct runner *r, const struct wire_message *m, int fd)
+{
+	struct subject s;
+
+	(void)fd;
+	if (get_subject(m, false, &s) < 0)
+		return -EBADMSG;
+	look_at(runner_handler(r, s.handler), s.handler, s.event, r->home, &r->talk.reply);
+	r->talk.replying = true;
+	return 0;
+}
+
 static int handle(struct runner *r, const struct wire_message *m, int fd)
 {
 	static const struct {
@@ -238,6 +251,7 @@ static int handle(struct runner *r, const struct wire_message *m, int fd)
 		{ WIRE_ACK, on_ack },
 		{ WIRE_STOP, on_stop },
 		{ WIRE_RELOAD, on_reload },
+		{ WIRE_LOOK, on_look },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)

@@ -160,7 +160,7 @@ static int put_all(struct variables *v, const struct conf_handler *h, const char
 {
 	int r;
 
-	r = put_text(v, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	r = put_text(v, "PATH", RUNNER_PATH);
 	if (r == 0)
 		r = put_text(v, "LANG", "C.UTF-8");
 	if (r == 0)

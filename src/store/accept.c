@@ -10,7 +10,7 @@ bool store_key_too_old(int64_t key_ms, int64_t now_ms, int64_t keep_keys_ms)
 }
 
 /* Times that order keys lie in `seen`; 0 says that the body decides (callout_key()). */
-static int key_add(struct store *s, const struct event_new *e, int64_t event)
+int key_add(struct store *s, const struct event_new *e, int64_t event)
 {
 	struct bind b;
 	int r;
@@ -30,7 +30,7 @@ static int key_add(struct store *s, const struct event_new *e, int64_t event)
 	return r < 0 ? r : sqlite3_changes(s->db) > 0;
 }
 
-static int key_find(struct store *s, const struct event_new *e, int64_t *ret_event)
+int key_find(struct store *s, const struct event_new *e, int64_t *ret_event)
 {
 	sqlite3_stmt *st = s->st[e->key_ms != 0 ? ST_SEEN_FIND : ST_SEEN_BODY_FIND];
 	struct bind b = bind_begin(st);

@@ -56,6 +56,24 @@ int reader_event(struct reader *r, int64_t event, struct event *ret)
 	return 0;
 }
 
+int reader_key(struct reader *r, const uint8_t *key, int64_t key_ms, int64_t *ret_event)
+{
+	sqlite3_stmt *st = r->st[key_ms ? RD_SEEN : RD_SEEN_BODY];
+	struct bind b = bind_begin(st);
+	int result;
+
+	reader_begin(r);
+	bind_blob(&b, key, CALLOUT_KEY_LEN);
+	if (key_ms)
+		bind_int(&b, key_ms);
+	result = bind_row(&b);
+	if (result < 0)
+		return result;
+	*ret_event = result ? sqlite3_column_int64(st, 0) : 0;
+	(void)sqlite3_reset(st);
+	return 0;
+}
+
 /* ---- content ---- */
 
 static int copy_text(const char *text, char **ret)
@@ -147,6 +165,7 @@ int reader_deliveries(struct reader *r, int64_t event,
 		column_text(st, 1, d.handler, sizeof(d.handler));
 		if (d.state == DELIVERY_PARKED && sqlite3_column_int64(st, 6) == DELIVERY_HELD_MS)
 			d.why = PARK_HELD;
+		d.replayed = sqlite3_column_int(st, 7) != 0;
 		if (settled(d.state))
 			d.finished_ms = sqlite3_column_int64(st, 4);
 		else if (d.state == DELIVERY_PARKED && d.why == PARK_RETRY)

@@ -74,7 +74,7 @@ static bool wait_for_work(struct journal *j, struct journal_job **ret_group, boo
 			break;
 	}
 	if (j->new_limits)
-		j->prune_at_ms = 0;
+		j->prune_at_ms = j->copies_at_ms = 0;
 	j->poked = j->new_limits = false;
 	j->busy_since_ms = clock_mono_ms();
 	*ret_group = take_group(j);
@@ -118,7 +118,7 @@ static void init(struct journal *j)
 	j->last = &j->first;
 	j->waiting_since_ms = j->busy_since_ms = INT64_MAX;
 	j->reopen_at_ms = j->probe_at_ms = j->room_at_ms = j->reserve_at_ms = INT64_MAX;
-	j->checkpoint_at_ms = j->prune_at_ms = INT64_MAX;
+	j->checkpoint_at_ms = j->prune_at_ms = j->copies_at_ms = INT64_MAX;
 	atomic_store(&j->room, true);
 	(void)pthread_mutex_init(&j->mutex, NULL);
 	(void)pthread_condattr_init(&attr);
@@ -242,9 +242,11 @@ void journal_status(struct journal *j, struct journal_status *ret)
 bool journal_alive(struct journal *j, int64_t limit_ms)
 {
 	int64_t now = clock_mono_ms(), since;
+	bool opening;
 
 	(void)pthread_mutex_lock(&j->mutex);
+	opening = j->opening;
 	since = j->waiting_since_ms < j->busy_since_ms ? j->waiting_since_ms : j->busy_since_ms;
 	(void)pthread_mutex_unlock(&j->mutex);
-	return since == INT64_MAX || now - since <= limit_ms;
+	return opening || since == INT64_MAX || now - since <= limit_ms;
 }

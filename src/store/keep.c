@@ -71,11 +71,25 @@ static void look_inside(struct journal *j)
 		j->prune_at_ms = soonest(j->prune_at_ms, clock_mono_ms());
 }
 
+static void set_opening(struct journal *j, bool opening)
+{
+	(void)pthread_mutex_lock(&j->mutex);
+	j->opening = opening;
+	if (!opening && j->busy_since_ms != INT64_MAX)
+		j->busy_since_ms = clock_mono_ms();
+	if (!opening && j->queued)
+		j->waiting_since_ms = clock_mono_ms();
+	(void)pthread_mutex_unlock(&j->mutex);
+}
+
 int keep_open(struct journal *j, struct error *err)
 {
 	struct error why = { "" };
-	int r = store_open(&j->o.store, &j->store, &why);
+	int r;
 
+	set_opening(j, true);
+	r = store_open(&j->o.store, &j->store, &why);
+	set_opening(j, false);
 	if (r == -ENOMEM)
 		return error_set(err, ENOMEM, "%s", why.text);
 	if (r < 0) {
@@ -89,7 +103,7 @@ int keep_open(struct journal *j, struct error *err)
 	make_reserve(j);
 	look_inside(j);
 	room_check(j, true);
-	j->prune_at_ms = clock_mono_ms();
+	j->prune_at_ms = j->copies_at_ms = clock_mono_ms();
 	return 0;
 }
 
@@ -214,6 +228,32 @@ static void prune_turn(struct journal *j, bool idle)
 		j->prune_at_ms = now + between(next_ms - clock_now_ms(), ROOM_MS, PRUNE_FAR_MS);
 }
 
+#define COPIES_MS 86400000LL    /* whoever upgrades may want to go back on the same day, however short content is kept */
+
+static void copies_turn(struct journal *j, int64_t now)
+{
+	int64_t wall_ms = clock_now_ms(), keep_ms = limits_of(j).retention.keep_payload_ms, next_ms;
+
+	next_ms = store_copies_prune(j->store, keep_ms > COPIES_MS ? keep_ms : COPIES_MS, wall_ms);
+	j->copies_at_ms = next_ms == INT64_MAX ? INT64_MAX : now + between(next_ms - wall_ms, ROOM_MS, PRUNE_FAR_MS);
+}
+
+/* ---- overwriting what is left of what was forgotten ---- */
+
+#define SCRUB_EVERY_MS 50       /* while jobs wait, or a reader is in the way */
+
+static void scrub_turn(struct journal *j, bool idle, int64_t now)
+{
+	int r;
+
+	if (now < j->scrub_at_ms && !idle)
+		return;
+	r = store_scrub_step(j->store);
+	j->scrub_at_ms = clock_mono_ms() + SCRUB_EVERY_MS;
+	if (r < 0)
+		failed(j, r);
+}
+
 /* ---- in turn ---- */
 
 static void keep_room(struct journal *j, int64_t now)
@@ -248,6 +288,10 @@ void keep_turn(struct journal *j, bool idle)
 		checkpoint(j, true);
 	if (!j->dead && now >= j->prune_at_ms)
 		prune_turn(j, idle);
+	if (!j->dead && idle && now >= j->copies_at_ms)
+		copies_turn(j, now);
+	if (!j->dead && store_scrubbing(j->store))
+		scrub_turn(j, idle, now);
 }
 
 int64_t keep_next_ms(struct journal *j)
@@ -260,6 +304,9 @@ int64_t keep_next_ms(struct journal *j)
 		return j->reopen_at_ms;
 	next = soonest(j->room_at_ms, j->probe_at_ms);
 	next = soonest(next, j->checkpoint_at_ms);
+	next = soonest(next, j->copies_at_ms);
+	if (store_scrubbing(j->store))
+		next = soonest(next, j->store->scrub.tries ? j->scrub_at_ms : 0);
 	return soonest(next, j->prune_at_ms);
 }
 

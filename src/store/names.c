@@ -6,6 +6,7 @@ static const char *const kinds[] = {
 	[EVENT_ORDINARY] = "event",
 	[EVENT_QUARANTINED] = "quarantined",
 	[EVENT_DEACTIVATED] = "deactivated",
+	[EVENT_RESTORED] = "restored",
 };
 _Static_assert(ARRAY_LEN(kinds) == EVENT_KIND_COUNT_, "every kind needs a name");
 

@@ -1,16 +1,17 @@
 /* open.c - opening and closing the one writer: lock, checks, tables, recovery. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "copy.h"
 #include "private.h"
-
+#include "store/backup.h"
 
 /*
  * Checkpoints are ours alone: the fsync of an automatic one can fail unseen, as can that of
@@ -20,6 +21,8 @@ static const char settings[] =
 	"PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON;"
 	"PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 33554432;"
 	"PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+
+#define LARGE_WAL (256 * 1024 * 1024)   /* bytes that take a slow disk some time */
 
 static int make_paths(struct store *s, const char *directory)
 {
@@ -31,46 +34,6 @@ static int make_paths(struct store *s, const char *directory)
 		s->reserve_path = NULL;
 		return -ENOMEM;
 	}
-	return 0;
-}
-
-/* ---- one writer per directory ---- */
-
-static int held_by_another(int fd, const char *directory, struct error *err)
-{
-	char text[24] = "";
-	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
-
-	if (n > 0)
-		text[strspn(text, "0123456789")] = '\0';
-	return error_set(err, EBUSY,
-			 "another calloutd (process %s) uses %.200s: stop it, or give this one a "
-			 "state-directory of its own", *text ? text : "unknown", directory);
-}
-
-/* flock() belongs to the open file: it ends with us, however we end. */
-static int lock(struct store *s, const char *directory, struct error *err)
-{
-	AUTO(free) char *path = NULL;
-	char text[24];
-	int n;
-
-	if (asprintf(&path, "%s/lock", directory) < 0) {
-		path = NULL;
-		return error_no_memory(err);
-	}
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s->lock_fd < 0)
-		return store_sentence(-errno, directory, NULL, err);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return held_by_another(s->lock_fd, directory, err);
-		return store_sentence(-errno, path, NULL, err);
-	}
-	/* Only for the sentence above: a full disk must not keep us from starting. */
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(s->lock_fd, 0) == 0)
-		(void)!pwrite(s->lock_fd, text, (size_t)n, 0);
 	return 0;
 }
 
@@ -125,7 +88,7 @@ static int connect_file(struct store *s, const char *vfs, struct error *err)
 	return 0;
 }
 
-static int prepare_tables(struct store *s, struct error *err)
+static int prepare_tables(struct store *s, const struct store_options *o, struct error *err)
 {
 	int64_t version = 0, page_bytes = 0;
 	int r = schema_check(s->db, s->path, &version, err);
@@ -137,7 +100,7 @@ static int prepare_tables(struct store *s, struct error *err)
 		r = enter_wal(s);
 	if (r < 0)
 		return store_sentence(r, s->path, sqlite3_errmsg(s->db), err);
-	r = schema_bring(s->db, s->path, version, err);
+	r = schema_bring(s->db, s->path, version, o, err);
 	if (r < 0)
 		return r;
 	r = sql_int(s->db, "PRAGMA page_size", &page_bytes);
@@ -149,15 +112,28 @@ static int prepare_tables(struct store *s, struct error *err)
 	return r < 0 ? store_sentence(r, s->path, sqlite3_errmsg(s->db), err) : 0;
 }
 
+static void tell_large_wal(const struct store *s, const struct store_options *o)
+{
+	char wal[PATH_MAX], what[80];
+	struct stat st;
+
+	(void)snprintf(wal, sizeof(wal), "%.4000s-wal", s->path);
+	if (!o->lengthy || stat(wal, &st) < 0 || st.st_size < LARGE_WAL)
+		return;
+	(void)snprintf(what, sizeof(what), "bringing %lld MiB of the WAL into the store", (long long)(st.st_size >> 20));
+	o->lengthy(o->arg, what);
+}
+
 /*
  * A commit that failed may be in the WAL all the same: what is there now is what counts,
  * and it goes into the database before anybody is answered. Room for that is what the
  * reserve is for.
  */
-static int recover(struct store *s, struct error *err)
+static int recover(struct store *s, const struct store_options *o, struct error *err)
 {
 	int r;
 
+	tell_large_wal(s, o);
 	(void)sqlite3_wal_hook(s->db, on_wal, s);
 	r = store_checkpoint(s, true);
 	if (r == -ENOSPC) {
@@ -167,6 +143,16 @@ static int recover(struct store *s, struct error *err)
 	return r < 0 ? store_sentence(r, s->path, sqlite3_errmsg(s->db), err) : 0;
 }
 
+/* What one that was killed has left, and a restored copy that waits to be the store. */
+static int take_over(const char *directory, struct error *err)
+{
+	int r;
+
+	store_sweep(directory);
+	r = restore_finish(directory, NULL);
+	return r < 0 ? store_sentence(r, directory, NULL, err) : 0;
+}
+
 static int open_steps(struct store *s, const struct store_options *o, struct error *err)
 {
 	int r = directory_make(o->directory, 0700, err);
@@ -174,14 +160,16 @@ static int open_steps(struct store *s, const struct store_options *o, struct err
 	if (r == -EROFS || r == -ENOSPC || r == -EACCES)
 		return store_sentence(r, o->directory, NULL, err);
 	if (r == 0)
-		r = lock(s, o->directory, err);
+		r = store_lock(o->directory, &s->lock_fd, err);
+	if (r == 0)
+		r = take_over(o->directory, err);
 	if (r == 0)
 		r = make_file(s->path, err);
 	if (r == 0)
 		r = connect_file(s, o->vfs, err);
 	if (r == 0)
-		r = prepare_tables(s, err);
-	return r == 0 ? recover(s, err) : r;
+		r = prepare_tables(s, o, err);
+	return r == 0 ? recover(s, o, err) : r;
 }
 
 int store_open(const struct store_options *o, struct store **ret_store, struct error *err)

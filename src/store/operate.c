@@ -8,30 +8,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "private.h"
+#include "operate.h"
 
 #define PER_CALL 1000
 #define CLOCK_SLACK_MS 86400000 /* ids are in order; times nearly: the clock may have been set back by a day */
-
-struct found {
-	int64_t event;
-	struct handler_entry *h;
-	enum delivery_state state;
-	unsigned attempts;
-	int64_t at_ms;
-};
-
-/* What is asked for, and how far it went. */
-struct request {
-	struct store *s;
-	const struct delivery_filter *f;
-	int64_t now_ms;
-	const struct delivery_key *running;
-	size_t running_count;
-	unsigned count;
-	int64_t after;                  /* events up to here are too old for f->since_ms */
-	int (*act)(struct request *q, const struct found *d);   /* 1: done, 0: passed over, -errno */
-};
 
 static bool handler_asked(const struct delivery_filter *f, const struct handler_entry *h)
 {
@@ -40,8 +20,8 @@ static bool handler_asked(const struct delivery_filter *f, const struct handler_
 
 /* ---- one delivery ---- */
 
-static int event_facts(struct store *s, int64_t event, int64_t *ret_received_ms, bool *ret_body,
-		       char record[static CALLOUT_RECORD_MAX])
+int event_facts(struct store *s, int64_t event, int64_t *ret_received_ms, bool *ret_body,
+		char record[static CALLOUT_RECORD_MAX])
 {
 	sqlite3_stmt *st = s->st[ST_EVENT_FACTS];
 	struct bind b = bind_begin(st);
@@ -58,7 +38,7 @@ static int event_facts(struct store *s, int64_t event, int64_t *ret_received_ms,
 	return 0;
 }
 
-static int handled_later(struct store *s, int64_t handler, const char *record, int64_t event)
+int handled_later(struct store *s, int64_t handler, const char *record, int64_t event)
 {
 	sqlite3_stmt *st = s->st[ST_HANDLED_FIND];
 	struct bind b = bind_begin(st);
@@ -91,7 +71,7 @@ static bool may_put_back(const struct request *q, const struct found *d)
 	       (d->state == DELIVERY_DONE || d->state == DELIVERY_DROPPED);
 }
 
-static int put_back(struct request *q, const struct found *d)
+int operate_put_back(struct request *q, const struct found *d)
 {
 	char record[CALLOUT_RECORD_MAX];
 	int64_t received_ms = 0;
@@ -144,7 +124,7 @@ static bool may_drop(const struct request *q, const struct found *d)
 	return !q->f->failed_only && (d->state == DELIVERY_WAITING || d->state == DELIVERY_PARKED);
 }
 
-static int drop(struct request *q, const struct found *d)
+int operate_drop(struct request *q, const struct found *d)
 {
 	char record[CALLOUT_RECORD_MAX];
 	int64_t received_ms = 0;
@@ -173,7 +153,7 @@ static int drop(struct request *q, const struct found *d)
 	return 1;
 }
 
-static int act_on(struct request *q, struct handler_entry *h, int64_t event)
+int operate_on(struct request *q, struct handler_entry *h, int64_t event)
 {
 	sqlite3_stmt *st = q->s->st[ST_DELIVERY_WHOLE];
 	struct bind b = bind_begin(st);
@@ -208,7 +188,7 @@ static int one_event(struct request *q)
 
 	for (size_t i = 0; r == 0 && i < q->s->handler_count; i++)
 		if (handler_asked(q->f, &q->s->handlers[i]))
-			r = act_on(q, &q->s->handlers[i], q->f->event);
+			r = operate_on(q, &q->s->handlers[i], q->f->event);
 	return r;
 }
 
@@ -242,7 +222,7 @@ static int each_dead(struct request *q)
 			int acted = 0;
 
 			if (handler_asked(q->f, h))
-				acted = act_on(q, h, event);
+				acted = operate_on(q, h, event);
 			if (acted < 0)
 				return acted;
 		}
@@ -259,7 +239,7 @@ static int each_of(struct request *q, struct handler_entry *h, enum statement wh
 		r = next_of(q->s, which, h->id, &event);
 		if (r <= 0)
 			return r;
-		r = act_on(q, h, event);
+		r = operate_on(q, h, event);
 	}
 	return r;
 }
@@ -304,7 +284,7 @@ static int put_back_handler(struct request *q, struct handler_entry *h)
 }
 
 /* What was dropped waits no more: a restart need not read through it. */
-static int move_mark(struct store *s, struct handler_entry *h)
+int operate_move_mark(struct store *s, struct handler_entry *h)
 {
 	int64_t event = h->low_water - 1;
 	int r = next_of(s, ST_DELIVERY_WAITING_NEXT, h->id, &event);
@@ -321,7 +301,7 @@ static int drop_handler(struct request *q, struct handler_entry *h)
 
 	if (r == 0)
 		r = each_of(q, h, ST_DELIVERY_WAITING_NEXT, q->after > mark ? q->after : mark);
-	return r < 0 ? r : move_mark(q->s, h);
+	return r < 0 ? r : operate_move_mark(q->s, h);
 }
 
 static int carry_out(struct request *q, int (*each)(struct request *q, struct handler_entry *h),
@@ -345,7 +325,7 @@ static int carry_out(struct request *q, int (*each)(struct request *q, struct ha
 
 int store_retry(struct store *s, const struct delivery_filter *f, int64_t now_ms, unsigned *ret_count)
 {
-	struct request q = { .s = s, .f = f, .now_ms = now_ms, .act = put_back };
+	struct request q = { .s = s, .f = f, .now_ms = now_ms, .act = operate_put_back };
 	int r;
 
 	s->skipped = 0;
@@ -362,7 +342,7 @@ int store_drop(struct store *s, const struct delivery_filter *f, int64_t now_ms,
 	       const struct delivery_key *running, size_t running_count, unsigned *ret_count)
 {
 	struct request q = {
-		.s = s, .f = f, .now_ms = now_ms, .act = drop,
+		.s = s, .f = f, .now_ms = now_ms, .act = operate_drop,
 		.running = running, .running_count = running_count,
 	};
 

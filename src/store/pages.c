@@ -5,8 +5,7 @@
 
 #include "reader.h"
 
-#define PAGE_LIMIT 1000
-#define LOOKED_AT_MAX 100000
+#define LOOKED_AT_MAX READER_EVENTS_MAX
 
 enum { PAGE_END, PAGE_FULL, PAGE_MORE };
 
@@ -107,6 +106,49 @@ static bool is_past(const struct event_filter *f, sqlite3_stmt *st)
 	return f->since_ms && !f->after && sqlite3_column_int64(st, 1) < f->since_ms - CLOCK_SLACK_MS;
 }
 
+/* The first event behind `after`; 0 at the end. */
+static int event_behind(struct reader *r, int64_t after, int64_t *ret_event, int64_t *ret_ms)
+{
+	sqlite3_stmt *st = r->st[RD_EVENT_NEXT];
+	struct bind b = bind_begin(st);
+	int result;
+
+	*ret_event = 0;
+	bind_int(&b, after);
+	result = bind_row(&b);
+	if (result <= 0)
+		return result;
+	*ret_event = sqlite3_column_int64(st, 0);
+	*ret_ms = sqlite3_column_int64(st, 1);
+	(void)sqlite3_reset(st);
+	return 0;
+}
+
+int reader_since(struct reader *r, int64_t ms, int64_t *ret_event)
+{
+	sqlite3_stmt *newest = r->st[RD_NEWEST];
+	int64_t low = 0, high;
+	int result;
+
+	reader_begin(r);
+	result = sql_step(newest);
+	high = result > 0 ? sqlite3_column_int64(newest, 0) : 0;
+	(void)sqlite3_reset(newest);
+	while (result >= 0 && low < high) {
+		int64_t mid = low + (high - low) / 2, event, received_ms = 0;
+
+		result = event_behind(r, mid, &event, &received_ms);
+		if (event && received_ms < ms - CLOCK_SLACK_MS)
+			low = event;
+		else
+			high = mid;
+	}
+	if (result < 0)
+		return result;
+	*ret_event = low + 1;
+	return 0;
+}
+
 typedef int event_fn(void *arg, const struct event *e);
 
 static int64_t edge(const struct event_filter *f)
@@ -188,7 +230,7 @@ int reader_events(struct reader *r, const struct event_filter *f,
 	struct page p = { .r = r, .f = f };
 	int result;
 
-	if (f->limit < 1 || f->limit > PAGE_LIMIT)
+	if (f->limit < 1 || f->limit > READER_EVENTS_MAX)
 		return -EINVAL;
 	reader_begin(r);
 	result = page_handlers(&p);

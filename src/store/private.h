@@ -42,6 +42,9 @@ enum statement {
 	ST_DELIVERY_STATE,
 	ST_DELIVERY_SET,
 	ST_DELIVERY_EARLIER,
+	ST_DELIVERY_BETWEEN,
+	ST_REPLAYED_ADD,
+	ST_EVENT_UNDERSTOOD,
 	ST_PARKED_PUT,
 	ST_PARKED_DELETE,
 	ST_PARKED_HEAD,
@@ -79,12 +82,19 @@ enum statement {
 	ST_PRUNE_HANDLED,
 	ST_PRUNE_ATTEMPTS,
 	ST_PRUNE_DEAD,
+	ST_PRUNE_REPLAYED,
 	ST_PRUNE_DELIVERIES,
 	ST_PRUNE_EVENT,
 	ST_PRUNE_SEEN,
 	ST_SEEN_OLDEST,
 	ST_PRUNE_SEEN_BODY,
 	ST_SEEN_BODY_OLDEST,
+	ST_FORGET_FIND,
+	ST_FORGET_RUNS,
+	ST_FORGET_POINTER,
+	ST_FORGET_COMPANY,
+	ST_FORGET_OUTPUT_GONE,
+	ST_FORGET_CONTENT,
 	ST_PAGES,
 	ST_FREE_PAGES,
 	ST_COUNT_
@@ -97,6 +107,16 @@ struct handler_entry {
 	int64_t low_water;
 	bool dirty;
 	char name[CALLOUT_NAME_MAX + 1];
+};
+
+/* scrub.c: where it is. */
+struct scrub {
+	bool wanted;
+	size_t table;
+	int64_t after;          /* keys up to here are done */
+	unsigned tries;
+	int result;             /* 0, or why it ended */
+	uint64_t cleaned;       /* places that were not zeros */
 };
 
 struct store {
@@ -117,6 +137,7 @@ struct store {
 	size_t handler_count, handler_cap;
 	uint64_t page_bytes;
 	struct pruning prune;
+	struct scrub scrub;
 };
 
 /* handler.c */
@@ -146,6 +167,11 @@ int order_earlier(struct store *s, const struct handler_entry *h, const char *re
 int order_promote(struct store *s, const struct handler_entry *h, const char *record,
 		  int64_t now_ms, bool *ret_behind);
 
+/* accept.c: the duplicate key. 1: it is new and belongs to `event` now, 0: it is known, or -errno. */
+int key_add(struct store *s, const struct event_new *e, int64_t event);
+/* Whose it is. -ENOENT: nobody's. */
+int key_find(struct store *s, const struct event_new *e, int64_t *ret_event);
+
 /* settle.c */
 int delivery_state(struct store *s, int64_t handler, int64_t event, enum delivery_state *ret);
 int delivery_set(struct store *s, int64_t handler, int64_t event, enum delivery_state state,
@@ -155,6 +181,9 @@ int delivery_set(struct store *s, int64_t handler, int64_t event, enum delivery_
 int store_reload(struct store *s);      /* read again what is kept in memory */
 int store_probe(struct store *s);       /* write and commit something of no account */
 bool store_is_trouble(int result);      /* the disk's or the file's fault, not the caller's */
+
+/* scrub.c: one step; 0, or STORE_FATAL (everything else is store_scrubbed()'s). Outside a transaction. */
+int store_scrub_step(struct store *s);
 
 /* prune.c */
 int store_pages(struct store *s, uint64_t *ret_used_bytes, uint64_t *ret_free_bytes);

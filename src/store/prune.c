@@ -128,7 +128,7 @@ static int remove_handled(struct step *t, const struct candidate *c)
 static int remove_event(struct step *t, const struct candidate *c)
 {
 	static const enum statement all[] = {
-		ST_PRUNE_ATTEMPTS, ST_PRUNE_DEAD, ST_PRUNE_DELIVERIES, ST_PRUNE_EVENT,
+		ST_PRUNE_ATTEMPTS, ST_PRUNE_DEAD, ST_PRUNE_REPLAYED, ST_PRUNE_DELIVERIES, ST_PRUNE_EVENT,
 	};
 	int r = remove_content(t, c);
 

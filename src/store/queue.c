@@ -124,6 +124,7 @@ static int parked_rows(struct bind *b, struct delivery_ref *ret, size_t count, s
 			.late = sqlite3_column_int(b->st, 3) != 0,
 			.due_ms = sqlite3_column_int64(b->st, 4),
 			.received_ms = sqlite3_column_int64(b->st, 5),
+			.replayed = sqlite3_column_int(b->st, 6) != 0,
 		};
 		column_text(b->st, 1, ref->record, sizeof(ref->record));
 	}
@@ -236,6 +237,29 @@ int reader_handled_newer(struct reader *r, int64_t handler, const struct event *
 	if (result > 0)
 		(void)sqlite3_reset(b.st);
 	return result;
+}
+
+static int handled_after(struct reader *r, int64_t handler, const struct event *e)
+{
+	struct bind b = bind_begin(r->st[RD_HANDLED_AFTER]);
+	int result;
+
+	reader_begin(r);
+	bind_int(&b, handler);
+	bind_text(&b, e->record);
+	bind_int(&b, e->id);
+	bind_optional(&b, e->has_sequence, e->sequence);
+	result = bind_row(&b);
+	if (result > 0)
+		(void)sqlite3_reset(b.st);
+	return result;
+}
+
+int reader_late(struct reader *r, int64_t handler, const struct event *e)
+{
+	if (e->source == SOURCE_RECOVERED || e->source == SOURCE_REFETCHED)
+		return reader_handled_newer(r, handler, e);
+	return handled_after(r, handler, e);
 }
 
 /* ---- handlers ---- */

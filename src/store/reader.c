@@ -23,7 +23,8 @@ _Static_assert(ON_DISK(DELIVERY_WAITING) == 2, "the texts below say so");
 _Static_assert(DELIVERY_HELD_MS == 9223372036854775807, "and so");
 
 #define PARKED_COLUMNS \
-	"p.event, p.record, p.attempts, p.late, p.due_ms, (SELECT received_ms FROM event WHERE id = p.event)"
+	"p.event, p.record, p.attempts, p.late, p.due_ms, (SELECT received_ms FROM event WHERE id = p.event)," \
+	" EXISTS(SELECT 1 FROM replayed y WHERE y.event = p.event AND y.handler = p.handler)"
 #define TEXT_OF(number) #number
 #define AS_TEXT(macro) TEXT_OF(macro)
 #define REACH_TEXT AS_TEXT(READER_REACH)
@@ -56,12 +57,17 @@ static const char *const questions[RD_COUNT_] = {
 		"SELECT h.name, p.record, p.event FROM handler h CROSS JOIN parked p ON p.handler = h.id"
 		" WHERE p.blocked = 0 AND p.due_ms = 9223372036854775807 ORDER BY h.name, p.event LIMIT ?",
 	[RD_HANDLED_NEWER] = HANDLED_NEWER,
+	[RD_HANDLED_AFTER] =
+		"SELECT 1 FROM handled WHERE handler = ? AND record = ? AND event > ? AND coalesce(sequence > ?, 1)",
+	[RD_EVENT_NEXT] = "SELECT id, received_ms FROM event WHERE id > ? ORDER BY id LIMIT 1",
 	[RD_REGISTRATIONS] = "SELECT webhook, guid, id FROM registration ORDER BY webhook",
 	[RD_ALERTS] = "SELECT kind, level, object, since_ms, last_ms, count, window_ms, told, text FROM alert",
 	[RD_EVENT] =
 		"SELECT " EVENT_COLUMNS ", c.event IS NOT NULL FROM event e"
 		" LEFT JOIN content c ON c.event = e.id WHERE e.id = ?",
 	[RD_EVENT_EXISTS] = "SELECT 1 FROM event WHERE id = ?",
+	[RD_SEEN] = "SELECT event FROM seen WHERE key = ? AND time_ms = ?",
+	[RD_SEEN_BODY] = "SELECT event FROM seen_body WHERE key = ?",
 	[RD_BODY] = "SELECT body, headers FROM content WHERE event = ?",
 	[RD_EVENTS_DOWN] =
 		"SELECT " EVENT_COLUMNS " FROM event e WHERE e.id < ? ORDER BY e.id DESC",
@@ -73,7 +79,8 @@ static const char *const questions[RD_COUNT_] = {
 		"SELECT DISTINCT event FROM dead WHERE event < ? ORDER BY event DESC",
 	[RD_DEAD_UP] = "SELECT DISTINCT event FROM dead WHERE event > ? ORDER BY event",
 	[RD_DELIVERIES] =
-		"SELECT d.handler, h.name, d.state, d.attempts, d.at_ms, p.blocked, p.due_ms"
+		"SELECT d.handler, h.name, d.state, d.attempts, d.at_ms, p.blocked, p.due_ms,"
+		" EXISTS(SELECT 1 FROM replayed y WHERE y.event = ?1 AND y.handler = h.id)"
 		" FROM handler h CROSS JOIN delivery d ON d.handler = h.id AND d.event = ?1"
 		" LEFT JOIN parked p ON p.handler = h.id AND p.event = ?1",
 	[RD_ATTEMPTS] =
@@ -124,8 +131,7 @@ static int connect_uri(struct reader *r, const char *uri)
 	return result == 0 ? sql_int(r->db, "PRAGMA user_version", &version) : result;
 }
 
-/* Percent-encode what has a meaning in a URI. */
-static char *uri_of(const char *path, const char *parameters)
+char *reader_uri(const char *path, const char *parameters)
 {
 	size_t cap = strlen(path) * 3 + strlen(parameters) + 8;
 	char *uri = malloc(cap), *at = uri;
@@ -155,10 +161,10 @@ static bool has_wal(const char *path)
 	return stat(wal, &st) == 0 && st.st_size > 0;
 }
 
-static int connect_view(struct reader *r)
+int reader_view(struct reader *r)
 {
-	AUTO(free) char *plain = uri_of(r->path, "");
-	AUTO(free) char *still = uri_of(r->path, "?immutable=1");
+	AUTO(free) char *plain = reader_uri(r->path, "");
+	AUTO(free) char *still = reader_uri(r->path, "?immutable=1");
 	int result;
 
 	if (!plain || !still)
@@ -195,7 +201,7 @@ int reader_open(const char *directory, struct reader **ret_reader, struct error 
 			r->path = NULL;
 		return error_no_memory(err);
 	}
-	result = connect_view(r);
+	result = reader_view(r);
 	if (result == -ENOENT)
 		return error_set(err, ENOENT, "there is no store in %.200s: no " STORE_FILE " there",
 				 directory);

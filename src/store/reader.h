@@ -21,11 +21,15 @@ enum question {
 	RD_AHEAD,
 	RD_HELD,
 	RD_HANDLED_NEWER,
+	RD_HANDLED_AFTER,
+	RD_EVENT_NEXT,
 	RD_REGISTRATIONS,
 	RD_ALERTS,
 	RD_EVENT,
 	RD_EVENT_EXISTS,
 	RD_BODY,
+	RD_SEEN,
+	RD_SEEN_BODY,
 	RD_CONTENT,
 	RD_EVENTS_DOWN,
 	RD_EVENTS_UP,
@@ -66,6 +70,11 @@ int reader_exists(struct reader *r, enum question q, int64_t event);
 
 /* queue.c: as reader_handlers(), without looking for what is oldest */
 int reader_handlers_plain(struct reader *r, struct handler_state **ret, size_t *ret_count);
+
+/* reader.c: connect r->path, to read; nothing else of r is touched. 0 or -errno. */
+int reader_view(struct reader *r);
+/* "file:PATH" with what has a meaning there percent-encoded, then parameters. free() it; NULL: no memory. */
+char *reader_uri(const char *path, const char *parameters);
 
 /* Every verb begins with it: the deadline counts from here. */
 void reader_begin(struct reader *r);

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/file.h"
+#include "copy.h"
 #include "sql.h"
 #include "store/store.h"
-
-AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 
 /* Texts that two versions share are written once. */
 #define REGISTRATION \
@@ -33,6 +33,10 @@ AUTO_DEFINE(sqlite3, sqlite3 *, sqlite3_close)
 	"since_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL," \
 	"window_ms INTEGER NOT NULL, told INTEGER NOT NULL, text TEXT NOT NULL," \
 	"PRIMARY KEY(kind, object, level)) WITHOUT ROWID;"
+
+#define REPLAYED \
+	"CREATE TABLE replayed(" /* which deliveries an operator's replay made, for good */ \
+	"event INTEGER NOT NULL, handler INTEGER NOT NULL, PRIMARY KEY(event, handler)) WITHOUT ROWID;"
 
 static const char tables[] =
 	"CREATE TABLE handler("
@@ -96,6 +100,8 @@ static const char tables[] =
 
 	ALERT
 
+	REPLAYED
+
 	"CREATE TABLE attempt("
 	"event INTEGER NOT NULL, handler INTEGER NOT NULL, run INTEGER NOT NULL,"
 	"number INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
@@ -127,6 +133,8 @@ static const char *const steps[] = {
 	" FROM event e WHERE e.id = handled.event;",
 
 	ALERT,
+
+	REPLAYED,
 };
 _Static_assert(ARRAY_LEN(steps) == STORE_SCHEMA - 1, "every older version needs a way here");
 _Static_assert(ON_DISK(DELIVERY_DONE) == 4, "the steps say so");
@@ -174,10 +182,16 @@ int store_sentence(int code, const char *path, const char *detail, struct error 
 
 static int newer(const char *path, int64_t version, struct error *err)
 {
+	char copy[PATH_MAX], back[256] = "restore a backup from before";
+
+	/* What the newer one has put aside before it changed our tables. */
+	(void)snprintf(copy, sizeof(copy), "%.3000s.v%d", path, STORE_SCHEMA);
+	if (access(copy, F_OK) == 0)
+		(void)snprintf(back, sizeof(back), "go back to the copy made before the upgrade: calloutctl restore %.180s", copy);
 	return error_set(err, EOPNOTSUPP,
-			 "%.200s was written by a newer calloutd (version %" PRId64 " of the tables; "
-			 "this one knows up to %d): install that calloutd again, or restore a backup "
-			 "from before; nothing was changed", path, version, STORE_SCHEMA);
+			 "%.180s was written by a newer calloutd (version %" PRId64 " of the tables; "
+			 "this one knows up to %d): install that calloutd again, or %s; nothing was changed", path, version,
+			 STORE_SCHEMA, back);
 }
 
 static int alien(const char *path, struct error *err)
@@ -208,46 +222,18 @@ int schema_check(sqlite3 *db, const char *path, int64_t *ret_version, struct err
 	return 0;
 }
 
-static int sync_file(const char *path)
+/* Looked at ahead, since it is tried again every few seconds: a copy each time would wear the disk out. */
+static int room_for_copy(sqlite3 *db, const char *path)
 {
-	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int64_t pages = 0, page_bytes = 0;
+	uint64_t room = 0, all = 0;
+	int r = sql_int(db, "PRAGMA page_count", &pages);
 
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_directory_of(const char *path)
-{
-	char directory[PATH_MAX];
-	char *slash;
-
-	(void)snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		return sync_file(".");
-	slash[slash == directory] = '\0';
-	return sync_file(directory);
-}
-
-static int copy_pages(sqlite3 *from, const char *to)
-{
-	AUTO(sqlite3) sqlite3 *db = NULL;
-	sqlite3_backup *b;
-	int rc, r;
-
-	rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-			     NULL);
-	if (rc != SQLITE_OK)
-		return sql_errno(db, rc);
-	(void)sqlite3_extended_result_codes(db, 1);
-	b = sqlite3_backup_init(db, "main", from, "main");
-	if (!b)
-		return sql_errno(db, sqlite3_extended_errcode(db));
-	rc = sqlite3_backup_step(b, -1);
-	r = rc == SQLITE_DONE ? 0 : sql_errno(db, rc);
-	(void)sqlite3_backup_finish(b);
-	return r;
+	if (r == 0)
+		r = sql_int(db, "PRAGMA page_size", &page_bytes);
+	if (r == 0)
+		r = file_space(path, &room, &all);
+	return r == 0 && room < (uint64_t)(pages * page_bytes) ? -ENOSPC : r;
 }
 
 /* Written aside, on disk, and only then under the name that means "whole". */
@@ -260,13 +246,15 @@ static int copy_before(sqlite3 *db, const char *path, int64_t version, struct er
 	(void)snprintf(aside, sizeof(aside), "%.3000s.v%" PRId64 ".new", path, version);
 	if (unlink(aside) < 0 && errno != ENOENT)
 		return store_sentence(-errno, aside, NULL, err);
-	r = copy_pages(db, aside);
+	r = room_for_copy(db, path);
 	if (r == 0)
-		r = sync_file(aside);
+		r = copy_pages(db, aside, 0, NULL);
+	if (r == 0)
+		r = copy_sync(aside);
 	if (r == 0 && rename(aside, copy) < 0)
 		r = -errno;
 	if (r == 0)
-		r = sync_directory_of(copy);
+		r = copy_sync_directory_of(copy);
 	if (r == 0)
 		return 0;
 	(void)unlink(aside);
@@ -296,13 +284,23 @@ static int bring_steps(sqlite3 *db, int64_t version)
 	return r;
 }
 
-int schema_bring(sqlite3 *db, const char *path, int64_t version, struct error *err)
+static void tell_lengthy(const struct store_options *o, int64_t version)
+{
+	char what[120];
+
+	(void)snprintf(what, sizeof(what), "bringing the store's tables from version %" PRId64 " to %d, after a copy", version, STORE_SCHEMA);
+	if (o->lengthy)
+		o->lengthy(o->arg, what);
+}
+
+int schema_bring(sqlite3 *db, const char *path, int64_t version, const struct store_options *o, struct error *err)
 {
 	int r;
 
 	if (version == STORE_SCHEMA)
 		return 0;
 	if (version > 0) {
+		tell_lengthy(o, version);
 		r = copy_before(db, path, version, err);
 		if (r < 0)
 			return r;

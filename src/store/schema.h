@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "store/store.h"
 
 #define STORE_FILE "calloutd.db"
 #define STORE_APPLICATION 0x434f5554    /* PRAGMA application_id: "COUT" */
@@ -24,8 +25,8 @@
 
 /* Ours, and of a version we know? Writes nothing. 0: an empty file, to be filled. */
 int schema_check(sqlite3 *db, const char *path, int64_t *ret_version, struct error *err);
-/* Make the tables, or bring older ones to STORE_SCHEMA after a copy beside them (PATH.vN). */
-int schema_bring(sqlite3 *db, const char *path, int64_t version, struct error *err);
+/* Make the tables, or bring older ones to STORE_SCHEMA after a copy beside them (PATH.vN). No room for it: -ENOSPC, nothing changed. */
+int schema_bring(sqlite3 *db, const char *path, int64_t version, const struct store_options *o, struct error *err);
 
 /* The sentence for a store that cannot be used, with what to do; returns code (0 or -errno). */
 int store_sentence(int code, const char *path, const char *detail, struct error *err);

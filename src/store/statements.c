@@ -46,6 +46,15 @@ const char *const store_statements[ST_COUNT_] = {
 		" WHERE handler = ? AND event >= ? AND event < ? ORDER BY event LIMIT " EARLIER_ROWS ") w"
 		" CROSS JOIN event e ON e.id = w.event WHERE w.state = 2 AND e.record = ? LIMIT 1",
 
+	[ST_DELIVERY_BETWEEN] =         /* more than the search above looks at? */
+		"SELECT count(*) > " EARLIER_ROWS " FROM (SELECT 1 FROM delivery"
+		" WHERE handler = ? AND event >= ? AND event < ? LIMIT 1 + " EARLIER_ROWS ")",
+	[ST_REPLAYED_ADD] = "INSERT INTO replayed(event, handler) VALUES(?, ?) ON CONFLICT DO NOTHING",
+	[ST_EVENT_UNDERSTOOD] =
+		"UPDATE event SET kind = ?, reason = NULL, action = ?, action_raw = ?, entity = ?,"
+		" entity_raw = ?, guid = ?, time = ?, record = ?, record_id = ?, sequence = ?, person = ?"
+		" WHERE id = ? AND kind = ?",
+
 	[ST_PARKED_PUT] =
 		"INSERT INTO parked(handler, event, record, blocked, due_ms, attempts, late)"
 		" VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(handler, event) DO UPDATE SET"
@@ -136,6 +145,7 @@ const char *const store_statements[ST_COUNT_] = {
 		"DELETE FROM handled WHERE handler IN (SELECT id FROM handler) AND record = ? AND event = ?",
 	[ST_PRUNE_ATTEMPTS] = "DELETE FROM attempt WHERE event = ?",
 	[ST_PRUNE_DEAD] = "DELETE FROM dead WHERE event = ?",
+	[ST_PRUNE_REPLAYED] = "DELETE FROM replayed WHERE event = ?",
 	[ST_PRUNE_DELIVERIES] =
 		"DELETE FROM delivery WHERE handler IN (SELECT id FROM handler) AND event = ?",
 	[ST_PRUNE_EVENT] = "DELETE FROM event WHERE id = ?",
@@ -147,6 +157,17 @@ const char *const store_statements[ST_COUNT_] = {
 		"DELETE FROM seen_body WHERE key IN (SELECT key FROM seen_body"
 		" WHERE received_ms < ? ORDER BY received_ms LIMIT ?)",
 	[ST_SEEN_BODY_OLDEST] = "SELECT min(received_ms) FROM seen_body",
+	[ST_FORGET_FIND] =
+		"SELECT id FROM event WHERE id > ? AND id <= ? AND record_id = ? AND (entity = ? OR entity_raw = ?)"
+		" ORDER BY id",
+	[ST_FORGET_RUNS] = "SELECT handler, run, started_ms, ended_ms, output FROM attempt WHERE event = ?",
+	[ST_FORGET_POINTER] =   /* as it was written: of no other output anything is read */
+		"SELECT CAST(err AS TEXT) FROM output WHERE id = ? AND length(out) = 0 AND length(err) < 96",
+	[ST_FORGET_COMPANY] =
+		"SELECT event, run, output FROM attempt WHERE event >= ? AND event <= ? AND handler = ?"
+		" AND started_ms = ? AND ended_ms = ? AND output IS NOT NULL AND event <> ? ORDER BY event LIMIT 1",
+	[ST_FORGET_OUTPUT_GONE] = "UPDATE attempt SET output = NULL WHERE event = ? AND handler = ? AND run = ?",
+	[ST_FORGET_CONTENT] = "SELECT headers IS NOT NULL FROM content WHERE event = ?",
 	[ST_PAGES] = "PRAGMA page_count",
 	[ST_FREE_PAGES] = "PRAGMA freelist_count",
 };

@@ -24,6 +24,7 @@ struct journal {
 	struct journal_job *first, **last;
 	uint64_t queued;
 	bool stop;
+	bool opening;                   /* which may take as long as the store is large: no sign of a hang */
 	bool poked;                     /* something besides jobs changed */
 	struct journal_limits limits;
 	bool new_limits;                /* and they were changed */
@@ -46,7 +47,8 @@ struct journal {
 	bool damaged;                   /* found while running: the sentence stays */
 	struct journal_status told;     /* as of the last `changed` */
 	int64_t reopen_at_ms, probe_at_ms, room_at_ms, reserve_at_ms, checkpoint_at_ms;
-	int64_t prune_at_ms, pruned_ms;
+	int64_t prune_at_ms, pruned_ms, scrub_at_ms;
+	int64_t copies_at_ms;           /* a copy that migration made is to go */
 };
 
 /* group.c */

@@ -32,7 +32,14 @@ teardown_file() {
 	machine
 	shut_down
 }
-setup() { machine; }
+# What init has made is not what other tests have: its path and its secret.
+setup() {
+	machine
+	if [ -e "$M/made" ]; then
+		HOOK=$(jq -r '.webhooks[0].path' "$M/made")
+		SECRET=$(cat "$ROOTFS/etc/calloutd/secrets/tickets" || true)
+	fi
+}
 teardown() {
 	touch "$M/upgraded"
 	tell
@@ -158,9 +165,18 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	enabled
 	quiet
 	inside systemctl status calloutd.service | grep -q 'ConditionPathExists'
+	# It says what to do, and so does the documentation beside it.
 	run bctl status
 	[ "$status" = 3 ]
-	[ "$(inside stat -c '%a %G' /etc/calloutd/secrets)" = '750 calloutd' ]
+	[[ $output == *'not configured yet'*'`calloutctl init` makes one'* ]]
+	inside grep -qx '    calloutctl init' /usr/share/doc/calloutd/README.Debian
+	# Users, groups and directories are there, each as tmpfiles has it.
+	[ "$(grep -cE '^d +/etc/calloutd' "$ROOT/systemd/calloutd.tmpfiles")" -ge 6 ]
+	sed -nE 's/^d +(\S+) +0([0-7]+) +(\S+) +(\S+).*/\1 \2 \3 \4/p' "$ROOT/systemd/calloutd.tmpfiles" |
+		while read -r path mode user group; do
+			[ "$(inside stat -c '%a %U %G' "$path")" = "$mode $user $group" ] || { echo "$path"; exit 1; }
+		done
+	sed -nE 's/^[ug] +(\S+).*/\1/p' "$ROOT/systemd/calloutd.sysusers" | while read -r name; do inside getent group "$name"; done
 	[ ! -e "$ROOTFS/etc/calloutd/calloutd.conf" ]
 	for unit in $(all_units); do
 		inside systemctl cat "$unit" | grep -q '^ConditionPathExists=|/etc/calloutd/calloutd.conf$'
@@ -177,22 +193,44 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	quiet
 }
 
-@test "configured as README says, it starts and a callout runs its handler" {
-	block "$SECTION" 2 | follow /root
-	[ "$(inside stat -c '%a %U %G' /etc/calloutd/calloutd.conf)" = '640 root calloutd-conf' ]
-	inside calloutd --check
-	printf '%s\n' "$SECRET" >"$ROOTFS/etc/calloutd/secrets/tickets"
-	inside sh -c 'chgrp calloutd /etc/calloutd/secrets/tickets && chmod 0640 /etc/calloutd/secrets/tickets'
-	conf_base >>"$ROOTFS/etc/calloutd/calloutd.conf"
-	handler_record
-	inside calloutd --check
-	inside systemctl start calloutd.service calloutd-guard.timer calloutd-guard.path
+# printed TEXT: the commands of the step that init printed with these words.
+printed() { jq -r --arg t "$1" '.next[] | select(.text | contains($t)) | .commands[]' "$M/made"; }
+
+@test "init with options, started as it says: a signed callout runs its handler" {
+	follow /root <<<'calloutctl init --entity Ticket --public-url https://hooks.example.net --handler record --username api@example.net --json' >"$M/made"
+	[ "$(inside stat -c '%a %U %G %n' /etc/calloutd/calloutd.conf /etc/calloutd/secrets/tickets /etc/calloutd/handlers/record)" = \
+'640 root calloutd-conf /etc/calloutd/calloutd.conf
+640 root calloutd /etc/calloutd/secrets/tickets
+755 root root /etc/calloutd/handlers/record' ]
+	[ -z "$(inside find /etc/calloutd -name '*unfinished*')" ]
+	# As the users it is for: the daemon reads configuration and secret, the runner's sandbox runs the handler.
+	inside runuser -u calloutd -- cat /etc/calloutd/calloutd.conf /etc/calloutd/secrets/tickets >"$M/readable"
+	never inside runuser -u calloutd-runner -- cat /etc/calloutd/secrets/tickets
+	printed 'start calloutd' >"$M/commands"
+	[ "$(wc -l <"$M/commands")" = 2 ]
+	follow /root <"$M/commands"
+	printed 'Send yourself' | follow /root >"$M/said"
+	grep -q '^200: stored as event 1' "$M/said"
+	grep -qE 'Ticket/1 +create +record:' "$M/said"
+	shows() { bctl show 1 | grep -qF '| Ticket 1: create, event 1, attempt 1'; }
+	poll 20 shows
+	printed 'at Autotask' | grep systemctl | follow /root
 	for unit in $(all_units); do active "$unit"; done
 	# Without Autotask's credentials the guard has nothing to do, and does not fail either.
 	inside systemctl start calloutd-guard.service
 	[ "$(inside systemctl show -P ConditionResult calloutd-guard.service)" = no ]
+	[ -z "$(inside systemctl list-units --plain --no-legend --state=failed)" ]
+	# "Make it your own", and Autotask's part by openssl.
+	handler_record
+	setup
 	[ "$(post "$(body 1)")" = 200 ]
-	poll 10 ran '^1 1 1 calloutd-runner$'
+	poll 20 ran '^2 1 1 calloutd-runner$'
+}
+
+@test "init again: what there is stays" {
+	run follow /root <<<'calloutctl init --entity Ticket'
+	[ "$status" = 1 ]
+	[[ $output == *'/etc/calloutd/calloutd.conf exists and stays as it is'* ]]
 }
 
 # send_on FIRST: callouts one after another, each with its answer, until the upgrade is over.
@@ -229,6 +267,9 @@ send_on() {
 	[ "$(inside systemctl is-enabled calloutd-admin.socket)" = disabled ]
 	inside systemctl enable -q calloutd-admin.socket
 	poll 60 ran_all "$(($(cat "$M"/sent.* | wc -l) + 1))"
+	# The events of before are there.
+	shown() { bctl show 1 | grep -qF '| Ticket 1: create, event 1, attempt 1'; }
+	poll 20 shown
 	post_all 9001
 	poll 10 ran ' 9001 1 '
 	[ -z "$(inside systemctl list-units --plain --no-legend --state=failed)" ]
@@ -265,9 +306,38 @@ send_on() {
 	[ "$(inside id -un "$(inside id -u calloutd)")" = calloutd ]
 }
 
+@test "init with a certificate: the daemon must be able to read it; as printed it listens on port 443" {
+	install_package "$(first_build)"
+	mkdir "$ROOTFS/etc/calloutd/tls"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=hooks.example.net \
+		-addext subjectAltName=DNS:hooks.example.net -keyout "$ROOTFS/etc/calloutd/tls/privkey.pem" \
+		-out "$ROOTFS/etc/calloutd/tls/fullchain.pem" 2>/dev/null
+	inside chmod 0600 /etc/calloutd/tls/privkey.pem
+	run follow /root <<<'calloutctl init --tls-certificate /etc/calloutd/tls/fullchain.pem'
+	[ "$status" = 2 ]
+	[[ $output == *"privkey.pem' cannot be read by the user calloutd: chgrp calloutd and chmod 0640"* ]]
+	inside sh -c 'cd /etc/calloutd/tls && chgrp calloutd privkey.pem && chmod 0640 privkey.pem'
+	follow /root <<<'calloutctl init --tls-certificate /etc/calloutd/tls/fullchain.pem --public-url https://hooks.example.net --json' >"$M/made"
+	printed 'start calloutd' | follow /root
+	printed 'Send yourself' | follow /root | grep -q '^200: stored as event 1'
+	[ -n "$(inside ss -Hltn 'sport = :443')" ]
+	[ -z "$(inside ss -Hltn 'sport = :9080')" ]
+	# The name leads here, and this machine believes the certificate, as it would a real one.
+	cp "$ROOTFS/etc/hosts" "$M/hosts"
+	cp "$ROOTFS/etc/ssl/certs/ca-certificates.crt" "$M/authorities"
+	echo '127.0.0.1 hooks.example.net' >>"$ROOTFS/etc/hosts"
+	cat "$ROOTFS/etc/calloutd/tls/fullchain.pem" >>"$ROOTFS/etc/ssl/certs/ca-certificates.crt"
+	printed 'the whole way' | follow /root | grep -q '^200: repeats event 1'
+	cat "$M/hosts" >"$ROOTFS/etc/hosts"
+	cat "$M/authorities" >"$ROOTFS/etc/ssl/certs/ca-certificates.crt"
+	inside apt-get purge -y calloutd </dev/null
+	quiet
+	never grep -vE '^\./etc/(hosts|ssl/certs/ca-certificates.crt)$' <(left)
+}
+
 @test "installed, never configured, purged: no file is left either" {
 	install_package "$(first_build)"
 	quiet
 	inside dpkg --purge calloutd
-	[ -z "$(left)" ]
+	never grep -vE '^\./etc/(hosts|ssl/certs/ca-certificates.crt)$' <(left)
 }

@@ -13,7 +13,7 @@ setup_file() {
 teardown_file() { shut_down; }
 teardown() { tell; }
 
-FIRST='The first webhook in ten minutes'
+FIRST='The first five minutes'
 REACHABLE='Reachable: behind a proxy, or with its own certificate'
 
 # install_handler NUMBER: the FIRST section's block of that number as handlers/hello, mode 0755.
@@ -47,36 +47,60 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	done
 }
 
-@test "The first webhook: secret, handler, configuration, start, send, look" {
-	block "$FIRST" 1 | follow /root | grep -qxE '[0-9a-f]{32}'
+@test "The first five minutes: installed, and quiet until there is a configuration" {
+	[ ! -e "$ROOTFS/etc/calloutd/calloutd.conf" ]
+	run bctl status
+	[ "$status" = 3 ]
+	[[ $output == *'`calloutctl init` makes one'* ]]
+	never active calloutd.service calloutd.socket calloutd-admin.socket
+}
+
+@test "The first five minutes: init, start, send, look" {
+	[ "$(block "$FIRST" 1)" = 'sudo calloutctl init' ]
+	block "$FIRST" 2 | follow /root >"$M/said"
 	[ "$(inside stat -c '%a %U %G %s' /etc/calloutd/secrets/tickets)" = '640 root calloutd 64' ]
-	install_handler 2
-	block "$FIRST" 5 | follow_file /etc/calloutd/calloutd.conf
-	block "$FIRST" 6 | follow /root
+	[ "$(inside stat -c '%a %U %G' /etc/calloutd/calloutd.conf)" = '640 root calloutd-conf' ]
+	[ "$(inside stat -c '%a %U %G' /etc/calloutd/handlers/hello)" = '755 root root' ]
+	# "They are those of this page."
+	block "$FIRST" 3 | sed 's/^sudo //' | while read -r line; do grep -qF "$line" "$M/said"; done
+	grep -qF "$(block "$FIRST" 4 | sed -n '1s/ > .*//p')" "$M/said"
+	block "$FIRST" 3 | follow /root
 	active calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.socket
-	block "$FIRST" 7 | follow /root >"$M/said"
+	block "$FIRST" 4 | follow /root >"$M/said"
 	grep -qx '200: stored as event 1; calloutctl show 1 shows it' "$M/said"
 	grep -qE '^ +1 .* tickets +Ticket/1 +create +hello:(waiting|done)$' "$M/said"
 	grep -qx 'Event 1  Ticket/1 create' "$M/said"
-	poll 10 shows 1 '| Ticket 1: create'
+	poll 10 shows 1 '| Ticket 1: create, event 1, attempt 1'
 	bctl show 1 | grep -qE '^hello +done +1 +finished'
 	# "Sent again it is a repetition and runs nothing: give it another Id, or retry."
-	block "$FIRST" 7 | follow /root >"$M/said"
+	block "$FIRST" 4 | follow /root >"$M/said"
 	grep -qx '200: repeats event 1; calloutctl show 1 shows it' "$M/said"
 	bctl retry 1
 	again() { [ "$(bctl show 1 | grep -cF '| Ticket 1: create')" = 2 ]; }
 	poll 10 again
+	follow /root <<<'sudo calloutd --check && sudo calloutctl reload'
 }
 
-@test "The first webhook: the handler in Python" {
-	install_handler 3
-	send 2 | grep -q 'stored as event 2'
-	poll 10 shows 2 '| Ticket 2 {}'
+@test "The first five minutes: what the page calls the least there can be is enough" {
+	cp -p "$ROOTFS/etc/calloutd/calloutd.conf" "$M/init.conf"
+	block "$FIRST" 8 | follow_file /etc/calloutd/calloutd.conf
+	follow /root <<<'sudo calloutd --check && sudo calloutctl reload'
+	cat "$M/init.conf" >"$ROOTFS/etc/calloutd/calloutd.conf"
+	follow /root <<<'sudo calloutd --check && sudo calloutctl reload'
 }
 
-@test "The first webhook: the handler in PowerShell is what contrib/handlers/notify.ps1 does" {
+@test "The first five minutes: the handlers in shell and Python" {
+	install_handler 5
+	send 3 >/dev/null
+	poll 10 shows 2 '| Ticket 3: create'
+	install_handler 6
+	send 2 | grep -q 'stored as event 3'
+	poll 10 shows 3 '| Ticket 2 {}'
+}
+
+@test "The first five minutes: the handler in PowerShell is what contrib/handlers/notify.ps1 does" {
 	# There is no PowerShell in Debian to run it with: only that README and contrib say the same.
-	block "$FIRST" 4 >"$M/pwsh"
+	block "$FIRST" 7 >"$M/pwsh"
 	[ "$(wc -l <"$M/pwsh")" = 3 ]
 	grep -qxFf <(sed -n 1p "$M/pwsh") "$ROOT/contrib/handlers/notify.ps1"
 	grep -qxFf <(sed -n 2p "$M/pwsh") "$ROOT/contrib/handlers/notify.ps1"
@@ -86,10 +110,10 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 @test "Every day: each command works as shown" {
 	# A dead letter for the list, and events up to number 17.
 	boot_handler hello <<<$'#!/bin/sh\nexit 100'
-	for id in {3..17}; do send "$id" >/dev/null; done
+	for id in {4..17}; do send "$id" >/dev/null; done
 	letters() { [ "$(bctl events --state failed --json | wc -l)" = "$1" ]; }
-	poll 10 letters 15
-	install_handler 2
+	poll 10 letters 14
+	install_handler 5
 	block 'Every day' 1 | sed -E 's/ {2,}[^ ].*//' >"$M/commands"
 	[ "$(wc -l <"$M/commands")" = 9 ]
 	while read -r command; do
@@ -137,7 +161,10 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 
 @test "An upgrade restarts by itself what runs" {
 	before=$(main_pid calloutd.service)
+	# A version that brings a directory or a user more finds them made.
+	inside rm -r /etc/calloutd/api
 	block Install 2 | follow "$SOURCE"
+	[ "$(inside stat -c '%a %G' /etc/calloutd/api)" = '750 calloutd-guard' ]
 	[ "$(main_pid calloutd.service)" != "$before" ]
 	active calloutd.service
 	send 200 | grep -q stored

@@ -212,6 +212,54 @@ teardown() { tell; }
 	poll 10 as_js
 }
 
+@test "the doctor sees what the runner's sandbox hides and forbids, and its remedies help" {
+	mkdir -p "$ROOTFS/home/joe"
+	chmod 0755 "$ROOTFS/home" "$ROOTFS/home/joe"
+	printf '#!/bin/sh\n' >"$ROOTFS/home/joe/sync"
+	chmod 0755 "$ROOTFS/home/joe/sync"
+	# An interpreter by its name alone: nothing is executed.
+	cp /bin/true "$ROOTFS/usr/local/bin/node"
+	boot_handler compiles <<<'#!/usr/bin/env node'
+	boot_handler kept <<<'#!/bin/sh'
+	chmod 0700 "$ROOTFS/etc/calloutd/handlers/kept"
+	fresh <<-'EOF'
+		handler "sync" { webhooks = { "tickets" } command = { "/home/joe/sync" } }
+		handler "compiles" { webhooks = { "tickets" } command = { "/etc/calloutd/handlers/compiles" } }
+		handler "kept" { webhooks = { "tickets" } command = { "/etc/calloutd/handlers/kept" } }
+	EOF
+	doctor() { bctl doctor --json >"$M/said" || true; jq -r '.findings[] | "\(.level): \(.text) [\(.remedy)]"' "$M/said"; }
+	finds() { jq -e --arg level "$1" --arg text "$2" --arg remedy "${3:-}" 'any(.findings[]; .level == $level and (.text | test($text)) and (.remedy // "" | test($remedy)))' "$M/said" >/dev/null; }
+	doctor
+	finds ok 'handler record could run: .* for user calloutd-runner'
+	finds error 'handler sync: its command /home/joe/sync is hidden from the runner by its sandbox' 'ProtectHome=read-only'
+	finds error 'handler compiles: node compiles while it runs, which the runner.s sandbox forbids' 'MemoryDenyWriteExecute=no'
+	finds error 'handler kept: its command .*/kept cannot be used by the runner.s user calloutd-runner' 'chmod 0755'
+	finds ok '1 secret, of good length, safe from others'
+	finds ok "systemd's units are enabled and active"
+	drop_in calloutd-runner@default.service <<-'EOF'
+		[Service]
+		ProtectHome=read-only
+		MemoryDenyWriteExecute=no
+	EOF
+	inside systemctl restart calloutd-runner@default.service
+	chmod 0755 "$ROOTFS/etc/calloutd/handlers/kept"
+	inside systemctl disable calloutd-admin.socket
+	doctor
+	for handler in sync compiles kept; do finds ok "handler $handler could run"; done
+	finds warning 'calloutd-admin.socket is not enabled' 'systemctl enable --now calloutd-admin.socket'
+	inside systemctl enable calloutd-admin.socket
+	# Root may read everything, the daemon may not.
+	chmod 0600 "$ROOTFS/etc/calloutd/secrets/tickets" "$ROOTFS/etc/calloutd/calloutd.conf"
+	doctor
+	finds error "webhook tickets: calloutd's user calloutd cannot read the secret /etc/calloutd/secrets/tickets" 'chgrp calloutd'
+	finds error "calloutd.conf cannot be read by calloutd's user calloutd: the next reload is refused" 'chgrp calloutd-conf'
+	chmod 0640 "$ROOTFS/etc/calloutd/secrets/tickets"
+	# In the words of a plug-in, by whom monitoring runs as.
+	run bctl check --disk ,
+	[ "$status" = 0 ]
+	[[ $output = 'CALLOUTD OK - '* ]]
+}
+
 # renew NAME: what certbot does: a new certificate, then its hook.
 renew() {
 	local live=$ROOTFS/root/live

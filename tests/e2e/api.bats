@@ -30,14 +30,14 @@ sum() { api /v1/status >/dev/null && jq -e >/dev/null "[.handlers[] | select(.ha
 	said '.configuration | .degraded == null and .last_reload_ok and (.path | endswith("calloutd.conf"))'
 	said '.store | .broken == false and .sentence == "" and .newest_event == 1 and .file_bytes > 0 and .groups > 0'
 	said '.intake | .certificate_expiry == null and (.listening | contains("(http)"))'
-	said '.webhooks == [{webhook: "tickets", last_callout: .webhooks[0].last_callout, guid: null, id: null, guid_mismatches: 0, callouts: .webhooks[0].callouts}] and .guard == null'
+	said '.webhooks == [{webhook: "tickets", last_callout: .webhooks[0].last_callout, expected_before: null, unavailable_in_a_row: 0, guid: null, id: null, guid_mismatches: 0, callouts: .webhooks[0].callouts}] and .guard == null'
 	said '.webhooks[0].callouts | .stored == 1 and (keys | length) == 7'
 	said '.handlers[0] | .handler == "record" and .state == "ready" and .waiting == 0 and .unusable == null'
 	said '.runners[0] | .ready'
 	said '[.started, .now, .webhooks[0].last_callout] | all(test("^20[0-9-]+T[0-9:]+\\.[0-9]{3}Z$"))'
 	# What docs/admin-api.md shows is there, member by member; nothing runs now, so that row's are missing.
 	diff <(sed -n '/^### GET .v1.status/,/^.state. is/p' "$ROOT/docs/admin-api.md" | grep -o '"[a-z_]*":' | tr -d '":' | sort -u) \
-		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record events attempt overdue; } | sort -u)
+		<({ jq -r '.. | objects | keys[]' "$T/api"; printf '%s\n' event record events attempt overdue capture ended missed since taken uid until; } | sort -u)
 }
 
 @test "a frozen runner is a problem once its handler's timeout has passed, until it goes on" {

@@ -21,7 +21,7 @@ REACHABLE='Reachable: behind a proxy, or with its own certificate'
 # ---- configurations ----
 
 @test "README's configuration is good, with what its sections add" {
-	{ block 'The first webhook in ten minutes' 5
+	{ block 'The first five minutes' 8
 	  grep -oE '(trusted-proxies|metrics-listen|log-level) = (\{[^}]*\}|"[^"]*")' "$ROOT/README.md"; } | at_home >"$T/calloutd.conf"
 	handlers_for "$T/calloutd.conf"
 	[ "$(grep -cE '^(trusted-proxies|metrics-listen|log-level) = ' "$T/calloutd.conf")" = 3 ]
@@ -157,7 +157,7 @@ shown() {
 		man_text "${page##*/}" | sed -nE 's/^\.(Dl|Li|Pq Li|Ql) (calloutctl|calloutd|journalctl)( .*)?$/\2\3/p' | sed -E 's/ [.,:]$//'
 	done
 	grep -ohE '`(sudo )?(calloutctl|calloutd|journalctl)( [^`]*)?`' "$ROOT/README.md" "$ROOT/SECURITY.md" | tr -d '`'
-	for heading in 'The first webhook in ten minutes' 'Every day'; do
+	for heading in 'The first five minutes' 'Every day'; do
 		for n in 1 2 3 4 5 6 7; do
 			block "$heading" "$n" | grep -E '^(sudo )?(calloutctl|calloutd|journalctl) ' | sed -E 's/ {2,}[^ ].*//'
 		done
@@ -205,6 +205,7 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 @test "calloutctl(1): each command has the options that its --help lists" {
 	man_text calloutctl.1 | sed -n 's/^\.It Cm //p' >"$T/commands"
 	filters=$(man_text calloutctl.1 | grep -E '^\.It Fl -(webhook|kind|state) ')
+	which=$(man_text calloutctl.1 | grep -E '^\.It Fl -(handler Ar name , Fl -webhook|since)')
 	mapfile -t all < <("$BUILD/calloutctl" --help | sed -nE 's/^  ([a-z]+( [a-z-]+)?)  .*/\1/p')
 	[ "${#all[@]}" -ge 22 ]
 	for command in "${all[@]}"; do
@@ -213,10 +214,11 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 		# Filters and --offline are described once, below the command.
 		{ grep "^$command\b" "$T/commands" | grep -oE 'Fl -[a-z-]+' || true
 		  case $command in
-		  events | show | tail) man_text calloutctl.1 | awk -v c="$command" '
+		  check | events | show | tail) man_text calloutctl.1 | awk -v c="$command" '
 			/^\.It Cm / { here = $3 == c } here && !/^\.It Cm/ { print }' | grep -oE 'Fl -[a-z-]+' || true ;;
 		  esac
 		  [ "$command" != tail ] || grep -oE 'Fl -[a-z-]+' <<<"$filters"
+		  case $command in retry | drop | replay) grep -oE 'Fl -[a-z-]+' <<<"$which" ;; esac
 		  [ "$command" != show ] || echo 'Fl -state-directory'
 		} | sed 's/Fl -//' | sort -u >"$T/told"
 		diff "$T/has" "$T/told" || { echo "in: $command"; return 1; }
@@ -337,7 +339,7 @@ trusted() { grep -oE 'trusted-proxies = \{[^}]*\}' "$ROOT/README.md"; }
 # ---- names ----
 
 @test "every file and manual page the documents name is there" {
-	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api; do
+	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api docs/privacy; do
 		while read -r path; do
 			compgen -G "$ROOT/$path" >/dev/null || { echo "$document names $path"; return 1; }
 		done < <(grep -oE '`[^` ]+`' "$ROOT/$document.md" | tr -d '`' |

@@ -17,7 +17,7 @@ make_quietly() { make -s -C "$ROOT" BUILD="$BUILD" DESTDIR="$T/root" "$@" >/dev/
 		usr/lib/systemd/system/calloutd-guard.path usr/share/man/man8/calloutd-guard.8 \
 		usr/lib/sysusers.d/calloutd.conf usr/share/man/man8/calloutd.8 \
 		usr/share/man/man5/calloutd.conf.5 usr/share/man/man1/calloutctl.1 \
-		usr/share/bash-completion/completions/calloutctl etc/calloutd/calloutd.conf; do
+		usr/share/bash-completion/completions/calloutctl usr/share/doc/calloutd/calloutd.conf.example; do
 		[ -s "$T/root/$file" ] || { echo "missing: $file"; return 1; }
 	done
 	[ "$("$T/root/usr/sbin/calloutd" --version)" = "$("$BUILD/calloutd" --version)" ]
@@ -26,16 +26,19 @@ make_quietly() { make -s -C "$ROOT" BUILD="$BUILD" DESTDIR="$T/root" "$@" >/dev/
 	grep -q '^ExecStart=/usr/bin/calloutctl guard ' "$T/root/usr/lib/systemd/system/calloutd-guard.service"
 	never grep -rl '@[A-Z]*@' "$T/root/usr/lib"
 	make_quietly PREFIX=/usr uninstall
-	[ "$(installed)" = ./etc/calloutd/calloutd.conf ]
+	[ -z "$(installed)" ]
 }
 
-@test "the administrator's configuration is never overwritten; PREFIX defaults to /usr/local" {
+@test "nothing of the administrator's is touched, and no configuration comes along; PREFIX defaults to /usr/local" {
 	mkdir -p "$T/root/etc/calloutd"
 	echo '# mine' >"$T/root/etc/calloutd/calloutd.conf"
 	make_quietly install
+	[ "$(cd "$T/root/etc" && find . -type f)" = ./calloutd/calloutd.conf ]
 	[ "$(cat "$T/root/etc/calloutd/calloutd.conf")" = '# mine' ]
 	[ -x "$T/root/usr/local/sbin/calloutd" ]
 	grep -q '^ExecStart=/usr/local/sbin/calloutd$' "$T/root/usr/local/lib/systemd/system/calloutd.service"
+	make_quietly uninstall
+	[ "$(installed)" = ./etc/calloutd/calloutd.conf ]
 }
 
 @test "make help names what can be asked for" {

@@ -39,7 +39,7 @@ step() { block "$AUTOTASK" "$1"; }
 	chmod 0640 "$T/etc/secrets/tickets"
 	printf '#!/bin/sh\n' >"$T/etc/handlers/hello"
 	chmod 0755 "$T/etc/handlers/hello"
-	{ conf_top; block 'The first webhook in ten minutes' 5 | here; } >"$T/etc/calloutd.conf"
+	{ conf_top; block 'The first five minutes' 8 | here; } >"$T/etc/calloutd.conf"
 	cp "$T/etc/calloutd.conf" "$T/calloutd.conf"
 
 	# 2: each line takes what is pasted.

@@ -193,6 +193,27 @@ static void clients(void **state)
 	assert_null(proxies_free(NULL));
 }
 
+static void who_is_believed(void **state)
+{
+	static const struct {
+		const char *peer;
+		bool believed;
+	} rows[] = { { "10.1.2.3", true }, { "::ffff:10.1.2.3", true }, { "11.1.2.3", false }, { "127.0.0.1", false } };
+	char block[] = "10.0.0.0/8", *items[] = { block, NULL };
+	const struct conf_list list = { items, 1 };
+	AUTO(proxies) struct proxies *p = NULL;
+
+	(void)state;
+	assert_int_equal(proxies_new(&list, &p, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sockaddr_storage sa;
+		socklen_t len = peer(rows[i].peer, &sa);
+
+		assert_int_equal(proxies_believe(p, (const struct sockaddr *)&sa, len), rows[i].believed);
+	}
+	assert_true(proxies_believe(p, NULL, 0));       /* through a UNIX socket: a proxy on this machine */
+}
+
 static void blocks(void **state)
 {
 	static const struct {
@@ -317,6 +338,7 @@ int main(void)
 		cmocka_unit_test(longest_path),
 		cmocka_unit_test(client_texts),
 		cmocka_unit_test(clients),
+		cmocka_unit_test(who_is_believed),
 		cmocka_unit_test(blocks),
 		cmocka_unit_test(stale_socket_is_removed_living_one_is_not),
 		cmocka_unit_test(other_files_are_left_alone),

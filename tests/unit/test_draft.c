@@ -159,6 +159,16 @@ static void recordings(void **state)
 			fail_msg("row %zu", i);
 		draft_release(&d);
 	}
+	/* As stored, and an operator's word for it. */
+	struct draft v = read_it(OLD ",\"SequenceNumber\":3}", SOURCE_LIVE, NULL);
+
+	assert_string_equal(v.why, DRAFT_RECORDING);
+	draft_release(&v);
+	v.any_age = true;
+	v.why = NULL;
+	assert_int_equal(draft_read(&v, NULL), 0);
+	assert_int_equal(v.kind, EVENT_ORDINARY);
+	draft_release(&v);
 	/* Told the number: the key is the body's all the same. */
 	struct draft d = read_it(OLD "}", SOURCE_RECOVERED, &number);
 

@@ -236,13 +236,34 @@ static void damaged(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* What came after the copy is to be fetched again, whatever was known; what was to be fetched since earlier stays so. */
+static void a_restored_store_is_caught_up_with(void **state)
+{
+	const char *const titles[] = { "tickets", "companies" };
+	struct guard_state s = { .log_row = 7, .log_known = 9, .log_seen = 8, .event = 50 };
+
+	(void)state;
+	guard_state_webhook(&s, "companies")->off_since_ms = 1000;
+	guard_state_webhook(&s, "others")->off_since_ms = 0;
+	guard_restored(&s, 60, 5000, 2000, titles, 2);
+	assert_int_equal(s.restored, 60);
+	assert_int_equal(s.restored_ms, 5000);
+	assert_true(s.log_row == 0 && s.log_known == 0 && s.log_seen == 0);
+	assert_int_equal(guard_state_webhook(&s, "tickets")->off_since_ms, 2000);
+	assert_int_equal(guard_state_webhook(&s, "companies")->off_since_ms, 1000);
+	assert_int_equal(guard_state_webhook(&s, "others")->off_since_ms, 0);
+	assert_int_equal(s.event, 50);
+	guard_state_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(three_in_a_day),
 		cmocka_unit_test(moments_to_come),
 		cmocka_unit_test(rows_are_read_again), cmocka_unit_test(not_too_often), cmocka_unit_test(failures),
-		cmocka_unit_test(gaps), cmocka_unit_test(many_gaps), cmocka_unit_test(kept), cmocka_unit_test(damaged),
+		cmocka_unit_test(gaps), cmocka_unit_test(many_gaps), cmocka_unit_test(kept), cmocka_unit_test(a_restored_store_is_caught_up_with),
+		cmocka_unit_test(damaged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

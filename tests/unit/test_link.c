@@ -81,12 +81,20 @@ static void on_reloaded(void *arg, bool ok, const char *text)
 	HEAR(arg, "reloaded:%d:%s ", ok, text);
 }
 
+static void on_looked(void *arg, const struct link_looked *l)
+{
+	HEAR(arg, "looked:%s:%lld:%lld", l->handler, (long long)l->number, (long long)l->uid);
+	for (size_t i = 0; i < l->count; i++)
+		HEAR(arg, ":%d:%d:%s:%s", l->found[i].step, l->found[i].code, l->found[i].path, l->found[i].place);
+	HEAR(arg, " ");
+}
+
 /* ---- the fixture ---- */
 
 static struct link_callbacks callbacks(struct fixture *f)
 {
 	return (struct link_callbacks){ on_running, on_result, on_refused, on_ready, on_lost,
-					on_reloaded, f };
+					on_reloaded, on_looked, f };
 }
 
 static void listen_now(struct fixture *f)
@@ -365,6 +373,36 @@ static void other_words(void **state)
 	assert_string_equal(f->told, "reloaded:0:no refused:h:6:2:4:ending ");
 }
 
+/* A runner of an earlier version would take the question for another protocol. */
+static void looks_where_it_is_known(void **state)
+{
+	static const struct wire_found found = { .step = WIRE_STEP_INTERPRETER, .code = ENOENT, .path = "/usr/bin/php",
+						 .place = "/usr/bin/php" };
+	struct fixture *f = *state;
+
+	assert_int_equal(link_look(f->link, "h", -3), -ENOTCONN);
+	become_ready(f);
+	assert_int_equal(link_look(f->link, "h", -3), -EOPNOTSUPP);
+	hang_up(f);
+	until(f, "lost ");
+	link_want(f->link);
+	accept_now(f);
+	wire_begin(&f->m, WIRE_HELLO);
+	(void)wire_put_int(&f->m, WIRE_COUNT, 0);
+	(void)wire_put_int(&f->m, WIRE_OK, 1);
+	say(f);
+	until(f, "ready ");
+	assert_int_equal(link_look(f->link, "h", -3), 0);
+	expect(f, WIRE_LOOK, -3);
+	wire_begin(&f->m, WIRE_LOOKED);
+	(void)wire_put_text(&f->m, WIRE_HANDLER, "h");
+	(void)wire_put_int(&f->m, WIRE_EVENT, -3);
+	(void)wire_put_int(&f->m, WIRE_STATUS, 65534);
+	(void)wire_put_found(&f->m, &found);
+	say(f);
+	until(f, "looked:h:-3:65534:3:2:/usr/bin/php:/usr/bin/php ");
+}
+
 /* A full socket: starts wait for ready(), acknowledgements queue up and keep their order. */
 static void full_socket(void **state)
 {
@@ -524,6 +562,7 @@ int main(void)
 		TEST(start_carries_all),
 		TEST(too_large_an_environment_is_refused),
 		TEST(other_words),
+		TEST(looks_where_it_is_known),
 		TEST(full_socket),
 		TEST(numbers_are_bounded),
 		TEST(garbage_ends_the_connection),

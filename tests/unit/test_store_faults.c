@@ -4,6 +4,8 @@
  */
 #include "test_store.h"
 
+#include "../../src/store/private.h"
+
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -257,6 +259,40 @@ static void failed_write_of_a_checkpoint_loses_nothing(void **state)
 		assert_int_equal(accept_ticket(h->s, 1, T0), event + 1);
 	}
 	assert_int_equal(store_checkpoint(h->s, true), 0);
+}
+
+/* Overwriting what is left of what was forgotten: it ends with the reason, and the store goes on. */
+static void failed_scrub_is_told(void **state)
+{
+	static const struct {
+		enum fault fault;
+		int want;
+	} rows[] = { { FAULT_WRITE, -EIO }, { FAULT_FULL, -ENOSPC } };
+	struct home *h = *state;
+	uint64_t cleaned;
+
+	open_on_layer(h);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int64_t event = accept_ticket(h->s, 1, T0);
+
+		store_scrub(h->s);
+		atomic_store(&fault, rows[i].fault);
+		assert_int_equal(store_scrub_step(h->s), 0);
+		atomic_store(&fault, NO_FAULT);
+		assert_false(store_scrubbing(h->s));
+		assert_int_equal(store_scrubbed(h->s, &cleaned), rows[i].want);
+		assert_int_equal(accept_ticket(h->s, 1, T0), event + 1);
+	}
+	store_scrub(h->s);
+	while (store_scrubbing(h->s))
+		assert_int_equal(store_scrub_step(h->s), 0);
+	assert_int_equal(store_scrubbed(h->s, &cleaned), 0);
+	(void)accept_ticket(h->s, 1, T0);
+	store_scrub(h->s);
+	atomic_store(&fault, FAULT_SYNC_DB);
+	assert_int_equal(store_scrub_step(h->s), STORE_FATAL);
+	atomic_store(&fault, NO_FAULT);
+	assert_int_equal(store_begin(h->s), STORE_FATAL);
 }
 
 /* ---- the journal ---- */
@@ -541,6 +577,7 @@ int main(void)
 		IN_HOME(failed_fsync_of_a_commit_is_fatal),
 		IN_HOME(failed_fsync_of_a_checkpoint_is_fatal),
 		IN_HOME(failed_write_of_a_checkpoint_loses_nothing),
+		IN_HOME(failed_scrub_is_told),
 		IN_HOME(fsync_ends_the_journal),
 		IN_HOME(fsync_of_the_quiet_checkpoint_ends_it_too),
 		IN_HOME(passing_trouble_is_told_and_passes),

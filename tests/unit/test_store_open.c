@@ -84,6 +84,14 @@ static const char to_version_3[] =
 	"INSERT INTO registration VALUES('tickets', 'guid', 7);"
 	"PRAGMA user_version = 3;";
 
+/* And version 4. */
+static const char to_version_4[] =
+	"CREATE TABLE alert(kind INTEGER NOT NULL, level INTEGER NOT NULL, object TEXT NOT NULL,"
+	"since_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, count INTEGER NOT NULL,"
+	"window_ms INTEGER NOT NULL, told INTEGER NOT NULL, text TEXT NOT NULL,"
+	"PRIMARY KEY(kind, object, level)) WITHOUT ROWID;"
+	"PRAGMA user_version = 4;";
+
 static void make_database(const char *path, const char *sql)
 {
 	sqlite3 *db = NULL;
@@ -220,6 +228,32 @@ static void version_3_is_brought_up_to_date(void **state)
 	assert_int_equal(store_alerts(h->s, &row, 1), 0);
 	assert_int_equal(store_commit(h->s), 0);
 	assert_int_equal(ask(db, "SELECT count FROM alert"), 1);
+}
+
+/* What waits, was done or failed there before can be replayed and put back. */
+static void version_4_is_brought_up_to_date(void **state)
+{
+	const struct delivery_key key = { .event = 1 };
+	const struct again_step step = { .what = AGAIN_REPLAY, .handler = "new", .keys = &key, .count = 1, .now_ms = T0 };
+	struct home *h = *state;
+	char db[128], copy[128];
+	bool acted = false;
+	size_t seen = 0;
+
+	make_database(home_path(h, "calloutd.db", db), version_1);
+	make_database(db, to_version_2);
+	make_database(db, to_version_3);
+	make_database(db, to_version_4);
+	home_open(h);
+	assert_int_equal(ask(db, "PRAGMA user_version"), STORE_SCHEMA);
+	assert_int_equal(ask(home_path(h, "calloutd.db.v4", copy), "PRAGMA user_version"), 4);
+	assert_int_equal(ask(copy, "SELECT count(*) FROM sqlite_master WHERE name = 'replayed'"), 0);
+	assert_int_equal(store_begin(h->s), 0);
+	assert_int_equal(store_again(h->s, &step, &acted, &seen), 0);
+	assert_int_equal(store_commit(h->s), 0);
+	assert_true(acted && seen == 1);
+	assert_int_equal(ask(db, "SELECT event FROM replayed"), 1);
+	assert_int_equal(handler_of(h->r, "new").accepted, 1);
 }
 
 /* Old and new tables are the same whichever way they came about. */
@@ -560,6 +594,7 @@ int main(void)
 		IN_HOME(version_1_is_brought_up_to_date),
 		IN_HOME(version_2_is_brought_up_to_date),
 		IN_HOME(version_3_is_brought_up_to_date),
+		IN_HOME(version_4_is_brought_up_to_date),
 		IN_HOME(brought_up_to_date_equals_new),
 		IN_HOME(failed_migration_changes_nothing),
 		IN_HOME(newer_is_refused_and_not_touched),

@@ -141,7 +141,7 @@ static void filters_choose(void **state)
 
 static void limits_of_a_page(void **state)
 {
-	static const unsigned bad[] = { 0, 1001 };
+	static const unsigned bad[] = { 0, READER_EVENTS_MAX + 1 };
 	struct home *h = *state;
 	struct event_filter f = { .kind = -1, .state = -1 };
 	struct page p = { .descending = true, .stop_at = 2 };
@@ -152,7 +152,7 @@ static void limits_of_a_page(void **state)
 		f.limit = bad[i];
 		assert_int_equal(reader_events(h->r, &f, see, &p, &next), -EINVAL);
 	}
-	f.limit = 1000;
+	f.limit = READER_EVENTS_MAX;
 	assert_int_equal(reader_events(h->r, &f, see, &p, &next), 77);  /* what fn said */
 	assert_int_equal(p.count, 2);
 	assert_int_equal(next, -1);

@@ -183,7 +183,7 @@ static void garbage_is_refused(void **state)
 		ROW("half a header", "COR1\x01"),
 		ROW("other magic", "COR2\x01\x00"),
 		ROW("verb 0", "COR1\x00\x00"),
-		ROW("verb 10", "COR1\x0a\x00"),
+		ROW("verb 12", "COR1\x0c\x00"),
 		ROW("verb 65535", "COR1\xff\xff"),
 		ROW("half a field", "COR1\x01\x00\x01\x00\x00\x00\x00"),
 		ROW("field longer than the message", "COR1\x01\x00\x01\x00\x02\x00\x00\x00x"),
@@ -377,6 +377,61 @@ static void only_sealed_memory_passes(void **state)
 	close(file);
 }
 
+static void what_was_found(void **state)
+{
+	AUTO(free) struct wire_message *m = message(WIRE_LOOKED);
+	struct wire_found f = { .step = WIRE_STEP_PROGRAM, .code = EACCES, .path = "/home/x/run", .place = "/home" };
+	struct wire_found got[WIRE_FOUND_MAX];
+
+	(void)state;
+	assert_int_equal(wire_get_found(m, got), 0);
+	assert_int_equal(wire_put_found(m, &f), 0);
+	f.step = (enum wire_step)4711;          /* of a later version */
+	assert_int_equal(wire_put_found(m, &f), 0);
+	f.step = WIRE_STEP_ENV;
+	memset(f.path, 'p', sizeof(f.path));    /* not ended: cut, never read beyond */
+	f.place[0] = '\0';
+	assert_int_equal(wire_put_found(m, &f), 0);
+	assert_int_equal(wire_check(m), 0);
+	assert_int_equal(wire_get_found(m, got), 2);
+	assert_int_equal(got[0].step, WIRE_STEP_PROGRAM);
+	assert_int_equal(got[0].code, EACCES);
+	assert_string_equal(got[0].path, "/home/x/run");
+	assert_string_equal(got[0].place, "/home");
+	assert_int_equal(strlen(got[1].path), WIRE_PATH_LEN - 1);
+	assert_string_equal(got[1].place, "");
+}
+
+static void what_was_found_is_bounded(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} bad[] = {
+		{ "", 0 }, { "\2\0\0\0\2\0\0\0", 8 }, { "\2\0\0\0\2\0\0\0path", 12 },
+		{ "\2\0\0\0\2\0\0\0a\0b\0c", 13 }, { "\2\0\0\0\xff\xff\xff\xff" "a\0b", 11 },
+	};
+	AUTO(free) struct wire_message *m = message(WIRE_LOOKED);
+	struct wire_found got[WIRE_FOUND_MAX];
+	char longer[8 + 2 * WIRE_PATH_LEN] = { 2 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		wire_begin(m, WIRE_LOOKED);
+		assert_int_equal(wire_put(m, WIRE_FOUND, bad[i].bytes, bad[i].len), 0);
+		assert_int_equal(wire_get_found(m, got), -EBADMSG);
+	}
+	memset(longer + 8, 'x', sizeof(longer) - 8);
+	longer[8 + WIRE_PATH_LEN] = '\0';
+	wire_begin(m, WIRE_LOOKED);
+	assert_int_equal(wire_put(m, WIRE_FOUND, longer, sizeof(longer)), 0);
+	assert_int_equal(wire_get_found(m, got), -EBADMSG);
+	wire_begin(m, WIRE_LOOKED);
+	for (unsigned i = 0; i <= WIRE_FOUND_MAX; i++)
+		assert_int_equal(wire_put(m, WIRE_FOUND, "\2\0\0\0\2\0\0\0a\0b", 11), 0);
+	assert_int_equal(wire_get_found(m, got), -EBADMSG);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -385,6 +440,8 @@ int main(void)
 		cmocka_unit_test(unknown_tags_are_skipped),
 		cmocka_unit_test(full_message_refuses_more),
 		cmocka_unit_test(events_of_a_collected_run),
+		cmocka_unit_test(what_was_found),
+		cmocka_unit_test(what_was_found_is_bounded),
 		cmocka_unit_test(garbage_is_refused),
 		cmocka_unit_test(changed_bytes_stay_inside),
 		cmocka_unit_test(descriptor_crosses),
