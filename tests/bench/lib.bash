@@ -1,5 +1,5 @@
 # lib.bash - what the benchmarks start, stop and count.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are for those who load this, or theirs
 
 SECRET=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 HOOK=/autotask/bench/6f1d0e9c2b7a4d5f8e3c1a0b9d8e7f6a
