@@ -158,7 +158,7 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 		run inside runuser -u technician -- calloutctl $command <"$ROOTFS/root/callout.json"
 		[ "$status" = 1 ]
 	done
-	for command in 'verify --file -' 'webhook plan' 'recover --dry-run' 'guard --dry-run'; do
+	for command in 'webhook plan' 'recover --dry-run' 'guard --dry-run'; do
 		# shellcheck disable=SC2086 # words are wanted
 		run inside runuser -u technician -- calloutctl $command </dev/null
 		[ "$status" = 1 ]
