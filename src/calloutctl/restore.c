@@ -118,6 +118,9 @@ enum exit_status cmd_restore(struct ctl *ctl)
 
 	if (ctl->option[OPT_DRY_RUN])
 		return look(ctl, directory);
+	/* Before a sentence that is for the daemon's user comes out of the store. */
+	if (access(directory, W_OK) < 0 && errno == EACCES)
+		return complain(CTL_NO, "may not write to %s: use sudo", directory);
 	r = backup_look(o.from, false, &f, &err);
 	if (r == 0)
 		r = backup_restore(&o, &done, &err);

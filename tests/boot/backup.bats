@@ -17,6 +17,8 @@ teardown() { tell; }
 	[ "$(inside stat -c '%U %a' /home/technician/copy)" = 'technician 600' ]
 	inside journalctl CALLOUT_UID="$(inside id -u technician)" | grep -q 'backup: '
 	[ "$(post "$(body 2)")" = 200 ]
+	run -1 inside runuser -u technician -- calloutctl restore /home/technician/copy
+	[ "$output" = 'calloutctl: may not write to /var/lib/calloutd: use sudo' ]
 	run -1 bctl restore /home/technician/copy --force
 	grep -q 'systemctl stop calloutd.socket calloutd-admin.socket calloutd.service' <<<"$output"
 	inside systemctl stop calloutd.socket calloutd-admin.socket calloutd.service
