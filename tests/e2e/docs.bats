@@ -286,6 +286,18 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 
 # ---- handlers and proxies ----
 
+@test "calloutd-handler(7): a collecting handler gets the array that it shows" {
+	handler gather <<<$'#!/bin/sh\nexec cat >"$(dirname "$0")/../out/array"'
+	{ conf_top; conf_webhook; conf_handler gather 'collect = "30s"' 'collect-max = 2'; } >"$T/calloutd.conf"
+	start_daemon
+	for id in 1 2; do [ "$(post "$(body $id)")" = 200 ]; done
+	gathered() { [ "$(ctl events --state 'done' --json | wc -l)" = 2 ]; }
+	poll 20 gathered
+	shape='map(map_values(type))'
+	diff <(man_block calloutd-handler.7 1 | sed 's/{\.\.\.}/{}/' | jq -S "$shape") <(jq -S "$shape" "$T/out/array")
+	[ "$(man_block calloutd-handler.7 1 | wc -l)" = "$(wc -l <"$T/out/array")" ]
+}
+
 @test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
 	far_side
 	man_block calloutd-handler.7 3 | handler forward
