@@ -117,7 +117,7 @@ static int remove_files(struct forgetting *t, struct store *s)
 {
 	int r = captures_forget(t->captures, t->entity, t->f.id, t->f.dry, &t->captured);
 
-	return r < 0 ? r : store_forget_copies(s, t->f.dry, &t->copies);
+	return r < 0 ? r : store_copies_forget(s, t->f.dry, &t->copies);
 }
 
 static int on_apply(struct store *s, struct journal_job *job)
