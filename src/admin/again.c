@@ -97,11 +97,9 @@ static void finish_failed(struct step *s, int result)
 			     (long long)s->picks.keys[s->picks.count - 1].event);
 	if (result == -ENOENT)
 		answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", s->handler);
-	if (!a.status) {
-		journal_status(s->journal, &store);
+	if (!a.status)
 		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "%s stopped: %s", names[s->what],
-			     store.sentence[0] ? store.sentence : strerror(-result));
-	}
+			     unstored_why(s->journal, result, &store));
 	finish(s, &a);
 }
 
@@ -151,13 +149,10 @@ static void on_after(void *arg);
 static void on_applied(struct journal_job *job, int result)
 {
 	struct step *s = step_of(job);
-	struct answer a = { .status = 0 };
 
 	s->result = result;
-	if (loop_post(s->loop, on_after, s) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(s, &a);
+	if (!later_post(s->later, s->loop, on_after, s))
+		(void)step_free(s);
 }
 
 static int start(struct step *s)
@@ -301,16 +296,8 @@ static void answer_dry(struct request *q, struct step *s)
 
 static void begin(struct request *q, struct step *s)
 {
-	struct answer full = { .status = 0 };
-
-	if (later_begin(q, &s->later) < 0) {
+	if (later_begin(q, &s->later) < 0 || !later_post(s->later, s->loop, on_main, s))
 		(void)step_free(s);
-		return;
-	}
-	if (loop_post(s->loop, on_main, s) == 0)
-		return;
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(s, &full);
 }
 
 static void take_step(struct request *q, enum again what, const struct conf_handler *h)

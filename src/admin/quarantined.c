@@ -130,7 +130,7 @@ static void write_reread(const struct reread *t, struct answer *a)
 	if (r == 0)
 		answer_json(a, &w);
 	else
-		answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+		answer_no_memory(a);
 }
 
 static void log_items(const struct reread *t)
@@ -188,9 +188,8 @@ static void on_stored(void *arg)
 	if (!later_wanted(t->later))
 		return;
 	if (t->result < 0) {
-		journal_status(t->journal, &store);
 		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "nothing was changed: %s",
-			     store.sentence[0] ? store.sentence : strerror(-t->result));
+			     unstored_why(t->journal, t->result, &store));
 	} else {
 		count_known(t);
 		dispatcher_store_changed(t->dispatcher);
@@ -202,14 +201,10 @@ static void on_stored(void *arg)
 static void on_done(struct journal_job *job, int result)
 {
 	struct reread *t = reread_of(job);
-	struct answer a = { .status = 0 };
 
 	t->result = result;
-	if (loop_post(t->loop, on_stored, t) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(t->later, &a);
-	(void)reread_free(t);
+	if (!later_post(t->later, t->loop, on_stored, t))
+		(void)reread_free(t);
 }
 
 /* ---- reading ---- */
