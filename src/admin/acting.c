@@ -308,12 +308,14 @@ static int apply_drop(struct store *s, struct change *c)
 	return store_drop(s, &c->filter, c->now_ms, c->running, c->running_count, &c->changed);
 }
 
-bool request_event_exists(struct request *q)
+bool request_event(struct request *q, struct event *ret)
 {
 	AUTO(reader) struct reader *r = NULL;
-	struct event e;
+	struct event e = { .id = 0 };
 	int result;
 
+	if (ret)
+		*ret = e;
 	if (!asked(&q->question, ASKS(EVENT)))
 		return true;
 	result = admin_reader(q->admin, &r);
@@ -324,6 +326,8 @@ bool request_event_exists(struct request *q)
 			     (long long)q->question.event);
 	else if (result < 0)
 		request_failed(q, result);
+	if (result == 0 && ret)
+		*ret = e;
 	return result == 0;
 }
 
@@ -348,7 +352,7 @@ void post_retry(struct request *q)
 	if (!asked(&q->question, ASKS(EVENT)) && !q->question.failed)
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST,
 			     "say which: an event, or \"failed\": true for the dead letters");
-	else if (request_event_exists(q))
+	else if (request_event(q, NULL))
 		again_or(q, AGAIN_RETRY, &retry);
 }
 
@@ -358,7 +362,7 @@ void post_drop(struct request *q)
 
 	if (!asked(&q->question, ASKS(EVENT) | ASKS(HANDLER)))
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "say which: an event, or a handler");
-	else if (request_event_exists(q))
+	else if (request_event(q, NULL))
 		again_or(q, AGAIN_DROP, &drop);
 }
 

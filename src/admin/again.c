@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/shown.h"
 #include "again.h"
 #include "base/clock.h"
 
@@ -78,10 +79,7 @@ static void write_step(const struct step *s, struct answer *a)
 	again_tally_write(&s->picks.tally, &w);
 	writer_uint(&w, "no_body", s->picks.no_body);
 	writer_uint(&w, "late", s->picks.late);
-	if (s->picks.next)
-		writer_int(&w, "next", s->picks.next);
-	else
-		writer_null(&w, "next");
+	shown_int(&w, "next", s->picks.next != 0, s->picks.next);
 	writer_end(&w);
 	answer_json(a, &w);
 }

@@ -246,8 +246,11 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 
 /* ---- acting.c ---- */
 
-/* An event that is named must be there; else that is the answer. */
-bool request_event_exists(struct request *q);
+/*
+ * The event that the question names; ret->id is 0 if it names none. False: there is none of that number, or
+ * it cannot be read; that is q's answer then. ret may be NULL.
+ */
+bool request_event(struct request *q, struct event *ret);
 
 /* ---- again.c ---- */
 
@@ -264,7 +267,6 @@ void captures_write(struct admin *a, struct writer *w, bool all);
 /* Names as they are stored: canonical where known, actions in lower case. */
 void question_normalise(struct question *q);
 
-/* The members of an attempt, within an open object; "run" only if it is not 0. */
 /* An event with its body (free() it). A failure is q's answer already. */
 int request_body(struct request *q, int64_t id, struct event *ret, void **ret_body,
 		 size_t *ret_len);
