@@ -285,18 +285,12 @@ static void say_quarantined(const struct totals *t, bool dry)
 
 static enum exit_status refuse_filters(const struct ctl *ctl)
 {
-	static const struct {
-		enum option_id option;
-		const char *name;
-	} others[] = {
-		{ OPT_FAILED, "--failed" }, { OPT_HANDLER, "--handler" }, { OPT_ENTITY, "--entity" },
-		{ OPT_RECORD, "--record" }, { OPT_SKIP_LATE, "--skip-late" },
-	};
+	static const enum option_id others[] = { OPT_FAILED, OPT_HANDLER, OPT_ENTITY, OPT_RECORD, OPT_SKIP_LATE };
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		if (ctl->option[others[i].option])
-			return misused(ctl, "%s does not go with --quarantined: such events have no delivery, and what "
-				       "they are about is not known", others[i].name);
+		if (ctl->option[others[i]])
+			return misused(ctl, "--%s does not go with --quarantined: such events have no delivery, and what "
+				       "they are about is not known", option_name(others[i]));
 	return CTL_OK;
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "intake/captures.h"
 #include "private.h"
 
 #define INTERVAL_NS 500000000L
@@ -189,12 +190,12 @@ static enum exit_status write_order(struct ctl *ctl, struct buf *body)
 
 	writer_object(&w, NULL);
 	if (ctl->option[OPT_NEXT]) {
-		if (!read_number(ctl->option[OPT_NEXT], &next) || next > 100)
-			return misused(ctl, "--next takes a number from 1 to 100, not '%s'", ctl->option[OPT_NEXT]);
+		if (!read_number(ctl->option[OPT_NEXT], &next) || next > CAPTURE_NEXT_MAX)
+			return misused(ctl, "--next takes a number from 1 to %d, not '%s'", CAPTURE_NEXT_MAX, ctl->option[OPT_NEXT]);
 		writer_int(&w, "next", next);
 	}
 	if (ctl->option[OPT_FOR]) {
-		if (duration_parse(ctl->option[OPT_FOR], &ms) < 0 || ms <= 0 || ms > 24LL * 3600 * 1000)
+		if (duration_parse(ctl->option[OPT_FOR], &ms) < 0 || ms <= 0 || ms > CAPTURE_FOR_MAX_MS)
 			return misused(ctl, "--for takes a time up to 24h, like 30m, not '%s'", ctl->option[OPT_FOR]);
 		writer_text(&w, "until", clock_text(clock_now_ms() + ms, until));
 	}
@@ -301,6 +302,7 @@ static enum exit_status list(struct ctl *ctl)
 enum exit_status cmd_capture(struct ctl *ctl)
 {
 	bool waits = ctl->option[OPT_NEXT] || ctl->option[OPT_FOR] || ctl->option[OPT_OUTPUT];
+	enum exit_status status;
 
 	if (ctl->option[OPT_LIST]) {
 		if (ctl->arg_count || ctl->option[OPT_STOP] || waits)
@@ -313,9 +315,8 @@ enum exit_status cmd_capture(struct ctl *ctl)
 		return watch(ctl);
 	if (waits)
 		return misused(ctl, "--stop goes with nothing but WEBHOOK");
-	if (stop(ctl, ctl->args[0]) != CTL_OK)
-		return CTL_NO;
-	if (!ctl->option[OPT_JSON])
+	status = stop(ctl, ctl->args[0]);
+	if (status == CTL_OK && !ctl->option[OPT_JSON])
 		printf("The capture of %s has ended.\n", ctl->args[0]);
-	return CTL_OK;
+	return status;
 }

@@ -332,11 +332,11 @@ struct bulk {
 };
 /* What the options pick out: counted, and unless --dry-run, done. event: named, or 0. */
 enum exit_status bulk_run(struct ctl *ctl, const struct bulk *b, int64_t event);
-/* `retry --quarantined`. */
-enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
 /* The same with a question between counting and doing, which may end it. */
 enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
 			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count));
+/* `retry --quarantined`: what is not understood is read again. event: named, or 0. */
+enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
 
 /* send.c: where callouts are received */
 struct target {

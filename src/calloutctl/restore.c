@@ -1,7 +1,6 @@
 /* restore.c - `calloutctl restore`: a copy in the place of the store, while calloutd is stopped. */
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "copies.h"
@@ -113,10 +112,11 @@ enum exit_status cmd_restore(struct ctl *ctl)
 	if (ctl->option[OPT_DRY_RUN])
 		return look(ctl, directory);
 	r = backup_look(o.from, false, &f, &err);
-	if (r == 0)
-		r = backup_restore(&o, &done, &err);
+	if (r < 0)
+		return refused(r, &err);
+	r = backup_restore(&o, &done, &err);
 	progress_end(&progress);
-	if (r == -EBUSY && strstr(err.text, "process"))
+	if (r == -EBUSY)        /* not of the copy, which was looked at: of the directory */
 		return in_use(err.text);
 	if (r < 0)
 		return refused(r, &err);
