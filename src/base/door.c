@@ -34,10 +34,14 @@ static bool is_shortage(int err)
 static enum outcome let_in(const struct door_socket *s, unsigned max, int *ret_errno)
 {
 	for (unsigned i = 0; i < max; i++) {
+		struct pollfd waits = { .fd = s->fd, .events = POLLIN };
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
 		int fd;
 
+		/* Room may be made at somebody's cost: only for one who is there. */
+		if (poll(&waits, 1, 0) == 0)
+			return EMPTY;
 		if (s->room && !s->room(s->arg))
 			return LATER;
 		fd = accept4(s->fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -21,6 +21,7 @@
 #define GRACE_MS 500            /* at a stop: who has connected is about to send */
 #define IDLE_GRACE_MS 100       /* at a stop: so is who was answered just now */
 #define STOP_WHOLE_MS 2000      /* at a stop: who has begun shall come to an end; nobody is let in meanwhile */
+#define EVICTED_AT_ONCE 2       /* more than come at once, so that it gets fewer; but a few, or who has just come goes unheard */
 #define TAKING_MS 1000          /* an answer is a line of text: nobody needs longer to take it */
 #define GONE_MS 1000            /* libmicrohttpd has noticed by then that a client is gone, or never will */
 #define SWEEP_MIN_MS 50
@@ -98,9 +99,9 @@ static struct conn *expendable(struct conns *c, const struct conn *except)
 	return incomplete ? incomplete : idle;
 }
 
-static void make_room(struct conns *c, const struct conn *except)
+static void make_room(struct conns *c, uint64_t most, const struct conn *except)
 {
-	while ((uint64_t)(c->count - c->ended) * 5 > (uint64_t)c->max * 4) {
+	for (int i = 0; i < EVICTED_AT_ONCE && c->count - c->ended > most; i++) {
 		struct conn *victim = expendable(c, except);
 
 		if (!victim)
@@ -121,7 +122,7 @@ bool conns_room(struct conns *c)
 
 	atomic_fetch_add_explicit(&c->accepts, 1, memory_order_relaxed);
 	(void)pthread_mutex_lock(&c->lock);
-	make_room(c, NULL);
+	make_room(c, c->max - 1, NULL);
 	all = c->count + c->arriving;
 	room = all - c->ended < c->max && all < c->max + CONNS_ENDED_MAX;
 	(void)pthread_mutex_unlock(&c->lock);
@@ -167,7 +168,7 @@ struct conn *conns_add(struct conns *c, int fd, const struct listener *listener,
 	c->count++;
 	c->added++;
 	c->arriving -= c->arriving > 0;
-	make_room(c, conn);
+	make_room(c, (uint64_t)c->max * 4 / 5, conn);
 	wake = c->asleep;
 	c->asleep = false;
 	(void)pthread_mutex_unlock(&c->lock);

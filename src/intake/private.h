@@ -180,12 +180,12 @@ int conns_init(struct conns *c);
 void conns_free(struct conns *c);
 /* files: how many descriptors the process may have. How many connections there may be at once. */
 unsigned conns_limits(struct conns *c, const struct conf *conf, uint64_t files);
-/* May one more come in? Makes room where it can. Counts the question. */
+/* May one more come in, who is waiting? Makes room at the limit where it can. Counts the question. */
 bool conns_room(struct conns *c);
 /* One comes in: on its way to libmicrohttpd's threads, until conns_add() or conns_lost(). */
 void conns_arriving(struct conns *c);
 void conns_lost(struct conns *c);
-/* A new connection. NULL: no memory. */
+/* A new connection. Above 80 % of the limit others make room, as far as they can. NULL: no memory. */
 struct conn *conns_add(struct conns *c, int fd, const struct listener *listener, void *session);
 void conns_remove(struct conn *conn);
 void conn_enter(struct conn *conn, enum conn_state state);

@@ -173,7 +173,7 @@ static void whole_requests_are_not_evicted(void **state)
 	assert_false(more->closed);
 	assert_int_equal(house_status(&house).connections, ARRAY_LEN(clients));
 	assert_int_equal(house_status(&house).evicted, 0);
-	assert_true(intake_alive(house.intake, 0));     /* the door asks, again and again */
+	assert_true(intake_alive(house.intake, 1000));  /* the door asks, again and again */
 	assert_int_equal(sem_post(&house.release), 0);
 	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
 		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
@@ -181,6 +181,39 @@ static void whole_requests_are_not_evicted(void **state)
 	}
 	assert_int_equal(client_answer(&house, more, NULL, 0), 200);
 	client_close(more);
+}
+
+/* Above 80 % only whoever comes needs room: one that has just come does not go before it could say anything. */
+static void the_newest_stays_until_another_comes(void **state)
+{
+	struct client *clients[14], *newest, *next;
+	char request[2048];
+	size_t len = callout_request(request, sizeof(request), HOOK, "", TICKET(4));
+
+	(void)state;
+	house_hold(&house);
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+		clients[i] = client_open(&house);
+		assert_true(client_send(clients[i], request, len));
+		UNTIL(&house, house_status(&house).in_flight == i + 1);
+	}
+	newest = client_open(&house);
+	UNTIL(&house, house_status(&house).connections == ARRAY_LEN(clients) + 1);
+	assert_false(client_step(&house, newest, 300));
+	assert_false(newest->closed);
+	assert_int_equal(house_status(&house).evicted, 0);
+	next = client_open(&house);
+	client_gone(&house, newest);
+	assert_true(client_send(next, request, len));
+	UNTIL(&house, house_status(&house).in_flight == ARRAY_LEN(clients) + 1);
+	assert_int_equal(sem_post(&house.release), 0);
+	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
+		client_close(clients[i]);
+	}
+	assert_int_equal(client_answer(&house, next, NULL, 0), 200);
+	client_close(next);
+	client_close(newest);
 }
 
 /* ---- one client ---- */
@@ -321,6 +354,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kept_connections_may_idle_but_not_drip, setup_short, teardown),
 		cmocka_unit_test_setup_teardown(oldest_incomplete_makes_room, setup_narrow, teardown),
 		cmocka_unit_test_setup_teardown(whole_requests_are_not_evicted, setup_narrow, teardown),
+		cmocka_unit_test_setup_teardown(the_newest_stays_until_another_comes, setup_narrow, teardown),
 		cmocka_unit_test_setup_teardown(one_client_has_its_share, setup_proxied, teardown),
 		cmocka_unit_test_setup_teardown(proxies_themselves_are_exempt, setup_proxied, teardown),
 		cmocka_unit_test_setup_teardown(more_than_the_queue_holds_is_503, setup_proxied, teardown),

@@ -218,6 +218,29 @@ static void those_on_their_way_have_their_places(void **state)
 	drop(conn, other);
 }
 
+/* Above 80 % of the limit somebody goes for each that comes; at the limit for one who waits. Nobody goes for nothing. */
+static void only_who_comes_makes_others_go(void **state)
+{
+	int others[91];
+	struct conn *list[91];
+
+	(void)state;
+	for (size_t i = 0; i < 89; i++) {
+		list[i] = add(&others[i]);
+		conn_enter(list[i], CONN_WORKING);
+	}
+	list[89] = add(&others[89]);
+	assert_true(conns_room(&conns));
+	assert_int_equal(conns.evicted, 0);
+	assert_false(list[89]->ended);
+	list[90] = add(&others[90]);
+	assert_int_equal(conns.evicted, 1);
+	assert_true(list[89]->ended);
+	assert_false(list[90]->ended);
+	for (size_t i = 0; i < ARRAY_LEN(list); i++)
+		drop(list[i], others[i]);
+}
+
 /* The end of a stream that libmicrohttpd did not see; while a request is read or answered it is none of the sweep's. */
 static void who_is_gone_is_let_go(void **state)
 {
@@ -425,6 +448,7 @@ int main(void)
 		CONNS(connections_leave_descriptors_for_the_rest),
 		CONNS(who_is_gone_is_let_go),
 		CONNS(those_on_their_way_have_their_places),
+		CONNS(only_who_comes_makes_others_go),
 		cmocka_unit_test(threads_that_do_not_accept_are_noticed),
 		CONNS(quiet_is_when_nobody_is_about_to_send),
 	};
