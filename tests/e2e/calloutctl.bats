@@ -23,12 +23,6 @@ fails() {
 	run ctl "$@"
 	[ "$status" = "$want" ] || { echo "status $status instead of $want: $output"; return 1; }
 }
-# on_terminal ARGUMENT...: calloutctl with a terminal for all its streams; what it wrote.
-on_terminal() {
-	local line
-	printf -v line '%q ' "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@"
-	TERM=xterm script -qec "$line" /dev/null
-}
 # A failing handler, its schedule at an end.
 conf_failing() {
 	handler record <<-'EOF'
