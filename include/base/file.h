@@ -40,6 +40,12 @@ int stdio_fill(void);
 /* mkdir -p with this mode (less the umask) for what is missing. 0 or -errno with a sentence. */
 int directory_make(const char *path, mode_t mode, struct error *err);
 
+/* The path in "file:PATH", as settings name files; NULL: it is another text. Borrowed from reference. */
+const char *file_named(const char *reference);
+
+/* How many of a file's bytes are its value: one newline at the end, LF or CRLF, is the editor's. */
+size_t file_without_newline(const void *bytes, size_t len);
+
 /* Bytes a non-root writer may still use on path's file system. 0 or -errno. */
 int file_space(const char *path, uint64_t *ret_free, uint64_t *ret_total);
 

@@ -199,6 +199,23 @@ int directory_make(const char *path, mode_t mode, struct error *err)
 	}
 }
 
+const char *file_named(const char *reference)
+{
+	static const char prefix[] = "file:";
+
+	return strncmp(reference, prefix, sizeof(prefix) - 1) == 0 ? reference + sizeof(prefix) - 1 : NULL;
+}
+
+size_t file_without_newline(const void *bytes, size_t len)
+{
+	const char *at = bytes;
+
+	if (!len || at[len - 1] != '\n')
+		return len;
+	len--;
+	return len && at[len - 1] == '\r' ? len - 1 : len;
+}
+
 int file_space(const char *path, uint64_t *ret_free, uint64_t *ret_total)
 {
 	struct statvfs vfs;

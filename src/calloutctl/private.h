@@ -185,6 +185,9 @@ int64_t member_number(const struct json_value *object, const char *name);
  */
 char *member_text(const struct json_value *object, const char *name);
 char *value_text(const struct json_value *v);
+/* A string's characters as they are, not for a terminal; a NUL follows, which *ret_len does not count. NULL: no string. free() it. */
+char *value_raw(const struct json_value *v, size_t *ret_len);
+char *member_raw(const struct json_value *object, const char *name);
 /* A moment in local time, "" for none. free() it. */
 char *member_when(const struct json_value *object, const char *name);
 /* The moment in milliseconds, or 0. */
