@@ -317,7 +317,7 @@ static void take_step(struct request *q, enum again what, const struct conf_hand
 /* A handler that is named must be there, or have been. */
 static bool handler_known(struct request *q)
 {
-	__attribute__((cleanup(auto_picture))) struct picture p = { .admin = NULL };
+	AUTO(picture) struct picture p = { .admin = NULL };
 	int r;
 
 	if (!asked(&q->question, ASKS(HANDLER)))

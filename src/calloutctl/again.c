@@ -48,7 +48,7 @@ struct totals {
 	struct counts handlers, left;
 };
 
-static void auto_totals(struct totals *t)
+static inline void auto_totals(struct totals *t)
 {
 	counts_release(&t->handlers);
 	counts_release(&t->left);
@@ -237,7 +237,7 @@ static enum exit_status asking_make(const struct ctl *ctl, const char *path, con
 enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
 			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count))
 {
-	__attribute__((cleanup(auto_totals))) struct totals counted = { .count = 0 }, done = { .count = 0 };
+	AUTO(totals) struct totals counted = { .count = 0 }, done = { .count = 0 };
 	bool dry = ctl->option[OPT_DRY_RUN];
 	struct asking q;
 	enum exit_status status = asking_make(ctl, b->path, b->name, event, &q);
@@ -296,7 +296,7 @@ static enum exit_status refuse_filters(const struct ctl *ctl)
 
 enum exit_status quarantined_run(struct ctl *ctl, int64_t event)
 {
-	__attribute__((cleanup(auto_totals))) struct totals counted = { .count = 0 }, done = { .count = 0 };
+	AUTO(totals) struct totals counted = { .count = 0 }, done = { .count = 0 };
 	bool dry = ctl->option[OPT_DRY_RUN];
 	const struct totals *t;
 	struct asking q;

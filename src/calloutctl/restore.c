@@ -40,6 +40,7 @@ static void write_result(const struct ctl *ctl, const struct backup_facts *f, co
 	writer_object(&w, NULL);
 	writer_text(&w, "file", ctl->args[0]);
 	writer_text(&w, "state_directory", directory);
+	writer_bool(&w, "dry_run", !done);
 	writer_bool(&w, "restored", done);
 	writer_text(&w, "aside", done && *done->aside ? done->aside : NULL);
 	writer_bool(&w, "held", done && ctl->option[OPT_HOLD]);
