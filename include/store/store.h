@@ -248,6 +248,13 @@ int store_handler_condition(struct store *s, const struct handler_state *h);
 struct delivery_key {
 	int64_t handler, event;
 };
+static inline bool delivery_among(const struct delivery_key *keys, size_t count, int64_t handler, int64_t event)
+{
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].handler == handler && keys[i].event == event)
+			return true;
+	return false;
+}
 
 struct delivery_filter {
 	int64_t event;                  /* 0: any */

@@ -39,14 +39,6 @@ static int keep(struct forget *f, int64_t event)
 	return 0;
 }
 
-static bool is_asked(const struct delivery_key *keys, size_t count, int64_t handler, int64_t event)
-{
-	for (size_t i = 0; i < count; i++)
-		if (keys[i].handler == handler && keys[i].event == event)
-			return true;
-	return false;
-}
-
 /* What of this event waits or runs; a running one waits as far as the store knows. */
 static int unfinished(struct store *s, const struct forget *f, int64_t event, unsigned *waiting, unsigned *running)
 {
@@ -58,7 +50,7 @@ static int unfinished(struct store *s, const struct forget *f, int64_t event, un
 		r = delivery_state(s, s->handlers[i].id, event, &state);
 		if (r == -ENOENT)
 			r = 0;
-		else if (r == 0 && is_asked(f->running, f->running_count, s->handlers[i].id, event))
+		else if (r == 0 && delivery_among(f->running, f->running_count, s->handlers[i].id, event))
 			(*running)++;
 		else if (r == 0 && (state == DELIVERY_WAITING || state == DELIVERY_PARKED))
 			(*waiting)++;
