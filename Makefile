@@ -48,6 +48,7 @@ OBJECTS  := $(SOURCES:src/%.c=$(BUILD)/obj/%.o)
 LIBRARY  := $(BUILD)/libcalloutd.a
 UNITS    := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 TOOLS    := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
+BENCH    := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 SIM_OBJ  := $(patsubst tests/sim/%.c,$(BUILD)/obj/sim/%.o,$(wildcard tests/sim/*.c))
 MANPAGES := $(wildcard docs/man/*.[1578])
 
@@ -75,6 +76,10 @@ $(BUILD)/tools/%: tests/tools/%.c
 	@mkdir -p $(@D)
 	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $< $(LIBS) $(LDLIBS)
 
+$(BUILD)/bench/%: tests/bench/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(OWN) $(CPPFLAGS) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LIBS) $(LDLIBS)
+
 # A second opinion on the vendor: sees none of our headers and links none of our code.
 $(BUILD)/obj/sim/%.o: tests/sim/%.c
 	@mkdir -p $(@D)
@@ -87,6 +92,11 @@ sim: $(BUILD)/autotask-sim ## build autotask-sim, a simulated Autotask (docs/sim
 
 units: $(UNITS) sim ## build the unit tests
 tools: $(TOOLS) sim ## build the helper programs of the tests
+
+bench: ## install missing packages, build, measure against a peer and the limits (docs/benchmarks.md)
+	tests/install-packages bench
+	$(MAKE) all $(BENCH)
+	BUILD=$(BUILD) tests/bench/run
 
 check-unit: units ## build and run the unit tests only
 	tests/run-unit $(UNITS)
@@ -125,6 +135,6 @@ help: ## this list
 	@echo "make [TARGET] [BUILD=dir] [PREFIX=/usr/local] [DESTDIR=dir] [SAN=address,undefined|thread] [WERROR=1]"
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all sim units tools check-unit check demo install uninstall deb lint clean help
+.PHONY: all sim units tools bench check-unit check demo install uninstall deb lint clean help
 .DELETE_ON_ERROR:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "base/auto.h"
 #include "base/conf.h"
 #include "base/error.h"
 #include "base/wire.h"
@@ -31,10 +32,20 @@
 
 struct attempt_run;
 
+/*
+ * What attempts share, and what is kept from one to the next, because it costs more than the
+ * rest of starting one. Working directories live below: HOME/handlers/TITLE. The process's
+ * dispositions of signals are looked at here, once. 0 or -errno. It outlives its attempts.
+ */
+struct run_shared;
+int run_shared_new(const char *home, struct run_shared **ret);
+struct run_shared *run_shared_free(struct run_shared *s);      /* NULL is fine. Returns NULL. */
+AUTO_DEFINE(run_shared, struct run_shared *, run_shared_free)
+
 struct run_options {
 	sd_event *event;
 	const struct conf_handler *handler;     /* command, environment, timeout, log_output; borrowed for the call */
-	const char *home;               /* working directories live below: HOME/handlers/TITLE */
+	struct run_shared *shared;
 	const char *const *env;         /* CALLOUT_* and FIELD_* as the daemon sent them */
 	int body_fd;                    /* sealed memfd; borrowed for the call */
 	int64_t event_id;

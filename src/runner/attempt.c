@@ -30,7 +30,14 @@
 
 enum { OUT, ERR };
 
+struct run_shared {
+	char *home;
+	struct spawner spawner;
+	struct scratches scratches;
+};
+
 struct attempt_run {
+	struct run_shared *shared;
 	char handler[CONF_NAME_MAX + 1];
 	int64_t event_id;
 	unsigned attempt;
@@ -71,7 +78,7 @@ static void stop_sources(struct attempt_run *a)
 
 static void remove_scratch(struct attempt_run *a)
 {
-	int r = scratch_remove(TAKE(a->scratch));
+	int r = scratch_done(&a->shared->scratches, TAKE(a->scratch));
 
 	if (r < 0)
 		log_warn(&a->about, "the attempt's TMPDIR could not be removed, it goes at the runner's "
@@ -140,6 +147,33 @@ static int on_timer(sd_event_source *s, uint64_t usec, void *arg)
 	return 0;
 }
 
+/* ---- what attempts share ---- */
+
+int run_shared_new(const char *home, struct run_shared **ret)
+{
+	AUTO(run_shared) struct run_shared *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s || !(s->home = strdup(home)))
+		return -ENOMEM;
+	r = spawner_begin(&s->spawner);
+	if (r < 0)
+		return r;
+	*ret = TAKE(s);
+	return 0;
+}
+
+struct run_shared *run_shared_free(struct run_shared *s)
+{
+	if (!s)
+		return NULL;
+	scratches_end(&s->scratches);
+	spawner_end(&s->spawner);
+	free(s->home);
+	free(s);
+	return NULL;
+}
+
 /* ---- the beginning ---- */
 
 /* -ENOENT is for the command alone. */
@@ -151,10 +185,10 @@ static int only_command(int r)
 /* HOME/handlers/TITLE, made at the first run. */
 static int work_directory(const struct run_options *o, char dst[static PATH_MAX], struct error *err)
 {
-	int n = snprintf(dst, PATH_MAX, "%s/handlers/%s", o->home, o->handler->title);
+	int n = snprintf(dst, PATH_MAX, "%s/handlers/%s", o->shared->home, o->handler->title);
 
 	if (n < 0 || n >= PATH_MAX)
-		return error_set(err, ENAMETOOLONG, "the path '%s' is too long", o->home);
+		return error_set(err, ENAMETOOLONG, "the path '%s' is too long", o->shared->home);
 	if (strspn(o->handler->title, ".") == strlen(o->handler->title) || strchr(o->handler->title, '/'))
 		return error_set(err, EINVAL, "handler '%s' cannot have a directory of that name",
 				 o->handler->title);
@@ -214,9 +248,9 @@ static int spawn_with(struct attempt_run *a, const struct run_options *o, int ou
 	r = variables_make(o->handler, home, a->scratch, o->env, &variables, err);
 	if (r < 0)
 		return r;
-	r = spawn(&(struct spawn_plan){ .argv = o->handler->command.items, .envp = variables,
-					.directory = home, .in = body, .out = out[1],
-					.err = errors[1] }, &a->pid, &step);
+	r = spawn(&o->shared->spawner,
+		  &(struct spawn_plan){ .argv = o->handler->command.items, .envp = variables, .directory = home,
+					.in = body, .out = out[1], .err = errors[1] }, &a->pid, &step);
 	(void)variables_free(variables);
 	return r < 0 ? spawn_failed(o, r, step, home, err) : 0;
 }
@@ -275,6 +309,7 @@ static struct attempt_run *run_new(const struct run_options *o)
 
 	if (!a)
 		return NULL;
+	a->shared = o->shared;
 	(void)snprintf(a->handler, sizeof(a->handler), "%s", o->handler->title);
 	a->event_id = o->event_id;
 	a->attempt = o->attempt;
@@ -301,7 +336,7 @@ int run_start(const struct run_options *o, struct attempt_run **ret, struct erro
 
 	if (!a)
 		return error_set(err, ENOMEM, "no memory for an attempt");
-	r = only_command(scratch_make(o->home, &a->scratch, err));
+	r = only_command(scratch_make(&o->shared->scratches, o->shared->home, &a->scratch, err));
 	if (r == 0)
 		r = launch(a, o, err);
 	if (r < 0) {

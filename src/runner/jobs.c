@@ -83,7 +83,7 @@ static int run(struct job *j, const struct conf_handler *h, const struct order *
 	struct runner *r = j->runner;
 	int s;
 
-	s = run_start(&(struct run_options){ .event = r->event, .handler = h, .home = r->home, .env = o->env,
+	s = run_start(&(struct run_options){ .event = r->event, .handler = h, .shared = r->shared, .env = o->env,
 					     .body_fd = o->body_fd, .event_id = o->event,
 					     .attempt = o->attempt, .grace_ms = r->grace_ms,
 					     .ended = on_ended, .arg = j }, &j->run, err);

@@ -5,6 +5,7 @@
 #define CALLOUTD_RUNNER_PRIVATE_H
 
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -35,11 +36,19 @@ enum spawn_step {
 	SPAWN_PROGRAM,          /* execve() */
 };
 
+/* Kept from one start to the next: it would cost more than the rest of our part. */
+struct spawner {
+	void *memory;           /* the child's until it is the program */
+	sigset_t unusual;       /* signals that this process ignores or handles, when the spawner began */
+};
+int spawner_begin(struct spawner *s);   /* 0 or -errno */
+void spawner_end(struct spawner *s);    /* one that never began is fine */
+
 /*
  * Start it in a session, and so a process group, of its own; it gets SIGKILL when the
  * calling thread ends. Returns once the program runs: 0, or -errno and *ret_step.
  */
-int spawn(const struct spawn_plan *p, pid_t *ret_pid, enum spawn_step *ret_step);
+int spawn(const struct spawner *s, const struct spawn_plan *p, pid_t *ret_pid, enum spawn_step *ret_step);
 
 /* ---- reason.c: why a program could not be started, in words ---- */
 
@@ -71,10 +80,20 @@ char **variables_free(char **variables);
 
 /* ---- scratch.c: private directories below HOME/tmp ---- */
 
-/* A new empty directory, mode 0700. Its path is the caller's: scratch_remove(). */
-int scratch_make(const char *home, char **ret_path, struct error *err);
-/* Remove it with all that is in it, following no symbolic link; 0 or -errno. Frees path. */
-int scratch_remove(char *path);
+#define SCRATCHES_KEPT 64
+
+/* Directories in which nothing was left: the next attempts get them. Making and removing one costs more than many a handler. */
+struct scratches {
+	size_t count;
+	char *paths[SCRATCHES_KEPT];
+};
+
+/* An empty directory, mode 0700. Its path is the caller's: scratch_done(). */
+int scratch_make(struct scratches *s, const char *home, char **ret_path, struct error *err);
+/* Keep it if it is as it was given out, else remove it with all that is in it, following no symbolic link; 0 or -errno. Takes path over. */
+int scratch_done(struct scratches *s, char *path);
+/* Remove those that are kept. */
+void scratches_end(struct scratches *s);
 /* Remove all that is in HOME/tmp. */
 void scratch_clear(const char *parent);
 
@@ -173,6 +192,7 @@ struct runner {
 	sd_event *event;
 	struct conf *conf;
 	char *conf_path, *name, *home;  /* name NULL: every handler */
+	struct run_shared *shared;
 	int64_t grace_ms;
 	int lock_fd, listen_fd;
 	bool stream;                    /* one connection for life */

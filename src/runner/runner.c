@@ -180,6 +180,9 @@ static int start(struct runner *r, const struct runner_options *o, struct error 
 	if (!r->degraded)
 		keep(r);
 	leftovers_clear(r->home);
+	s = run_shared_new(r->home, &r->shared);
+	if (s < 0)
+		return error_set(err, -s, "cannot prepare to start programs: %s", strerror(-s));
 	if (o->listen_fd >= 0)
 		s = listen_on(r, o->listen_fd, err);
 	if (s == 0 && o->stream_fd >= 0)
@@ -217,6 +220,7 @@ struct runner *runner_free(struct runner *r)
 	r->last_words = sd_event_source_disable_unref(r->last_words);
 	talk_close(r);
 	jobs_free(r);
+	(void)run_shared_free(r->shared);
 	(void)conf_free(r->conf);
 	if (r->lock_fd >= 0)
 		(void)close(r->lock_fd);

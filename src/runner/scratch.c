@@ -1,5 +1,5 @@
 /*
- * scratch.c - a private temporary directory per attempt, and its removal.
+ * scratch.c - a private temporary directory per attempt, and its removal or use by the next.
  *
  * A handler may leave anything: trees of any depth, directories it cannot enter itself, links to
  * elsewhere. So no link is followed, and a directory that is not empty gives its subdirectories
@@ -55,10 +55,17 @@ static int make_parent(const char *home, struct error *err)
 	return directory_make(path, 0700, err);
 }
 
-int scratch_make(const char *home, char **ret_path, struct error *err)
+int scratch_make(struct scratches *s, const char *home, char **ret_path, struct error *err)
 {
-	int r = try_make(home, ret_path);
+	int r;
 
+	while (s->count) {
+		*ret_path = s->paths[--s->count];
+		if (access(*ret_path, W_OK | X_OK) == 0)
+			return 0;
+		free(*ret_path);        /* somebody cleaned up here */
+	}
+	r = try_make(home, ret_path);
 	if (r == -ENOENT) {
 		r = make_parent(home, err);
 		if (r < 0)
@@ -169,12 +176,31 @@ static int empty(const char *path, int64_t for_ms)
 	return r;
 }
 
-int scratch_remove(char *path)
+/* Nothing in it, nothing done to it: one look costs a twentieth of removing it and making another. */
+static bool is_fresh(const char *path)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char entries[512];
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & 07777) != 0700 || st.st_uid != geteuid())
+		return false;
+	while ((n = getdents64(fd, entries, sizeof(entries))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *e = (const void *)(entries + at);
+
+			if (!is_dots(e->d_name))
+				return false;
+			at += e->d_reclen;
+		}
+	return n == 0;
+}
+
+static int scratch_remove(char *path)
 {
 	int r = 0;
 
-	if (!path)
-		return 0;
 	/* Usually nothing was put there. */
 	if (rmdir(path) < 0 && errno != ENOENT) {
 		if (errno == ENOTDIR) {
@@ -187,6 +213,23 @@ int scratch_remove(char *path)
 	}
 	free(path);
 	return r;
+}
+
+int scratch_done(struct scratches *s, char *path)
+{
+	if (!path)
+		return 0;
+	if (s->count < SCRATCHES_KEPT && is_fresh(path)) {
+		s->paths[s->count++] = path;
+		return 0;
+	}
+	return scratch_remove(path);
+}
+
+void scratches_end(struct scratches *s)
+{
+	while (s->count)
+		(void)scratch_remove(s->paths[--s->count]);
 }
 
 void scratch_clear(const char *parent)

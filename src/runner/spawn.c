@@ -15,7 +15,7 @@
 
 #include "private.h"
 
-#define STACK_BYTES (64 * 1024)
+#define MEMORY_BYTES (64 * 1024)
 
 /*
  * Sanitizers keep books in memory that a child which never returns would leave wrong: there
@@ -38,6 +38,7 @@
 /* At the beginning of the shared memory; the child's stack is the rest of it. */
 struct child {
 	const struct spawn_plan *plan;
+	const sigset_t *unusual;
 	pid_t parent;
 	struct sigaction usual;
 	sigset_t none;
@@ -68,7 +69,8 @@ static int become(void *arg)
 		fail(c, SPAWN_PROCESS);
 	/* What is ignored stays ignored across execve(), and systemd ignores SIGPIPE. */
 	for (int sig = 1; sig < _NSIG; sig++)
-		(void)sigaction(sig, &c->usual, NULL);
+		if (sigismember(c->unusual, sig) == 1)
+			(void)sigaction(sig, &c->usual, NULL);
 	if (dup2(p->in, STDIN_FILENO) < 0 || dup2(p->out, STDOUT_FILENO) < 0 ||
 	    dup2(p->err, STDERR_FILENO) < 0)
 		fail(c, SPAWN_PROCESS);
@@ -87,35 +89,58 @@ static void reap(pid_t pid)
 		;
 }
 
-int spawn(const struct spawn_plan *p, pid_t *ret_pid, enum spawn_step *ret_step)
+/* Sixty-odd calls that every child would make otherwise. */
+static void find_unusual(sigset_t *ret)
 {
+	struct sigaction now;
+
+	sigemptyset(ret);
+	for (int sig = 1; sig < _NSIG; sig++)
+		if (sigaction(sig, NULL, &now) == 0 && ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL))
+			(void)sigaddset(ret, sig);
+}
+
+int spawner_begin(struct spawner *s)
+{
+	void *memory = mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	s->memory = memory;
+	find_unusual(&s->unusual);
+	return 0;
+}
+
+void spawner_end(struct spawner *s)
+{
+	if (s->memory)
+		(void)munmap(s->memory, MEMORY_BYTES);
+	s->memory = NULL;
+}
+
+int spawn(const struct spawner *s, const struct spawn_plan *p, pid_t *ret_pid, enum spawn_step *ret_step)
+{
+	struct child *c = s->memory;
 	sigset_t all, old;
-	struct child *c;
 	pid_t pid;
 	int r;
 
 	*ret_step = SPAWN_PROCESS;
 	if (p->in <= STDERR_FILENO || p->out <= STDERR_FILENO || p->err <= STDERR_FILENO)
 		return -EBADF;
-	c = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (c == MAP_FAILED)
-		return -errno;
-	c->plan = p;
-	c->parent = getpid();
-	c->usual.sa_handler = SIG_DFL;
+	*c = (struct child){ .plan = p, .unusual = &s->unusual, .parent = getpid(), .usual.sa_handler = SIG_DFL };
 	sigemptyset(&c->none);
 
 	/* No signal handler may run in the child while it has our memory. */
 	sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &old);
-	pid = clone(become, (char *)c + STACK_BYTES, CLONE_HOW, c);
+	pid = clone(become, (char *)c + MEMORY_BYTES, CLONE_HOW, c);
 	r = pid < 0 ? -errno : -c->error;
 	(void)sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid > 0 && r < 0) {
 		*ret_step = c->step;
 		reap(pid);
 	}
-	(void)munmap(c, STACK_BYTES);
 	if (r == 0)
 		*ret_pid = pid;
 	return r;

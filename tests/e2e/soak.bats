@@ -28,7 +28,7 @@ switches() { awk '/ctxt_switches/ {n += $2} END {print n}' /proc/"$1"/task/*/sta
 	before="$(descriptors "$DAEMON") $(descriptors "$runner")"
 	blast 10000 50
 	[ "$(wc -l <"$T/acknowledged")" = 10000 ]
-	poll 120 reached true done 10400
+	poll 240 reached true done 10400
 	# The last connections may take a moment to be gone.
 	same() { [ "$(descriptors "$DAEMON") $(descriptors "$runner")" = "$before" ]; }
 	poll 10 same

@@ -177,10 +177,31 @@ static void temporary_directory_is_removed(void **state)
 		run_it(w);
 		assert_int_equal(w->status, 0);
 		assert_string_equal(w->out, "700\n");
-		if (entries_in(path_in(w, "home/tmp")) != 0)
+		if (scratches_kept(w) > 1)
 			fail_msg("left after: %s", deeds[i]);
 		assert_int_equal(stat(path_in(w, "outside/precious"), &st), 0);
 	}
+	shared_ends(w);
+	assert_int_equal(stat(path_in(w, "outside/precious"), &st), 0);
+}
+
+static void untouched_temporary_directory_is_used_again(void **state)
+{
+	struct world *w = *state;
+	char first[64];
+
+	script(w, "echo \"$TMPDIR\"");
+	run_it(w);
+	(void)snprintf(first, sizeof(first), "%.60s", w->out);
+	run_it(w);
+	assert_memory_equal(w->out, first, strlen(first));
+	/* Somebody who cleans up there takes it away. */
+	first[strcspn(first, "\n")] = '\0';
+	assert_int_equal(remove_tree(path_in(w, "home/tmp")), 0);
+	script(w, "stat -c %a \"$TMPDIR\"");
+	run_it(w);
+	assert_string_equal(w->out, "700\n");
+	shared_ends(w);
 }
 
 /* ---- nothing of ours ---- */
@@ -244,6 +265,7 @@ int main(void)
 		TEST(a_variable_that_cannot_be_read_stops_the_attempt),
 		TEST(working_directory_is_kept),
 		TEST(temporary_directory_is_removed),
+		TEST(untouched_temporary_directory_is_used_again),
 		TEST(nothing_of_ours_is_open),
 		TEST(signals_are_as_usual),
 		TEST(it_leads_a_session_of_its_own),

@@ -35,6 +35,7 @@
 struct world {
 	char dir[64];
 	sd_event *event;
+	struct run_shared *shared;      /* from the first attempt on */
 	struct conf_handler handler;
 	char *argv[8], *environment[8];
 	char title[16], path[256];      /* of the script */
@@ -70,10 +71,58 @@ static inline int tear_down(void **state)
 {
 	struct world *w = *state;
 
+	(void)run_shared_free(w->shared);
 	sd_event_unref(w->event);
 	assert_int_equal(remove_tree(w->dir), 0);
 	free(w);
 	return 0;
+}
+
+static inline unsigned entries_in(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.' || strlen(e->d_name) > 2;
+	closedir(d);
+	return n;
+}
+
+/* Below DIR/home/tmp is nothing but empty directories that wait for the next attempts; how many. */
+static inline unsigned scratches_kept(const struct world *w)
+{
+	char tmp[128], path[512];
+	struct dirent *e;
+	unsigned count = 0;
+	struct stat st;
+	DIR *d;
+
+	(void)snprintf(tmp, sizeof(tmp), "%s/home/tmp", w->dir);
+	d = opendir(tmp);
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/%s", tmp, e->d_name);
+		assert_int_equal(lstat(path, &st), 0);
+		if (!S_ISDIR(st.st_mode) || (st.st_mode & 07777) != 0700 || entries_in(path) != 0)
+			fail_msg("%s was left behind", path);
+		count++;
+	}
+	closedir(d);
+	return count;
+}
+
+/* What attempts share ends: then there are none. */
+static inline void shared_ends(struct world *w)
+{
+	char tmp[128];
+
+	w->shared = run_shared_free(w->shared);
+	(void)snprintf(tmp, sizeof(tmp), "%s/home/tmp", w->dir);
+	assert_int_equal(entries_in(tmp), 0);
 }
 
 static inline const char *path_in(const struct world *w, const char *name)
@@ -143,7 +192,9 @@ static inline int begin_with(struct world *w, int body, struct attempt_run **ret
 	int r;
 
 	(void)snprintf(home, sizeof(home), "%s/home", w->dir);
-	r = run_start(&(struct run_options){ .event = w->event, .handler = &w->handler, .home = home,
+	if (!w->shared)
+		assert_int_equal(run_shared_new(home, &w->shared), 0);
+	r = run_start(&(struct run_options){ .event = w->event, .handler = &w->handler, .shared = w->shared,
 					     .env = w->sent ? w->sent : none, .body_fd = body,
 					     .event_id = 17, .attempt = 2, .grace_ms = w->grace_ms,
 					     .ended = on_ended, .arg = w }, ret, err);
@@ -230,18 +281,6 @@ static inline void wait_dead(pid_t pid)
 		assert_true(clock_mono_ms() < until);
 		sched_yield();
 	}
-}
-
-static inline unsigned entries_in(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	assert_non_null(d);
-	for (struct dirent *e; (e = readdir(d)) != NULL;)
-		n += e->d_name[0] != '.' || strlen(e->d_name) > 2;
-	closedir(d);
-	return n;
 }
 
 static inline void no_child_is_left(void)
