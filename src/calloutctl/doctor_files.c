@@ -189,6 +189,17 @@ static size_t count_secrets(const struct conf *c)
 	return n;
 }
 
+/* calloutctl init writes the section before there are the files. */
+static void tell_no_credential(struct doctor *d, const char *path, int code)
+{
+	AUTO(free) char *make = text_printf("install -g calloutd-guard -m 0640 /dev/stdin %s: paste it, then Enter and Ctrl-D", path);
+
+	if (code == EACCES)
+		doctor_tell(d, LEVEL_UNSEEN, "run it as root", "Autotask's credentials in %s: %s", path, strerror(code));
+	else
+		doctor_tell(d, LEVEL_ERROR, code == ENOENT ? make : "", "Autotask's credentials in %s: %s", path, strerror(code));
+}
+
 /* Autotask's API credentials: for calloutctl, and no business of calloutd's. */
 static void look_at_credential(struct doctor *d, const char *reference)
 {
@@ -200,8 +211,7 @@ static void look_at_credential(struct doctor *d, const char *reference)
 		return;
 	remedy = text_printf("chgrp calloutd-guard %s && chmod 0640 %s", path, path);
 	if (stat(path, &st) < 0)
-		doctor_tell(d, errno == EACCES ? LEVEL_UNSEEN : LEVEL_ERROR, errno == EACCES ? "run it as root" : "",
-			    "Autotask's credentials in %s: %s", path, strerror(errno));
+		tell_no_credential(d, path, errno);
 	else if (st.st_mode & (S_IRWXO | S_IWGRP))
 		doctor_tell(d, LEVEL_ERROR, remedy, "others may read or change Autotask's credentials in %s (mode %04o)", path,
 			    (unsigned)(st.st_mode & 07777));

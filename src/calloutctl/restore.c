@@ -5,6 +5,8 @@
 
 #include "copies.h"
 
+#define UNITS "calloutd.socket calloutd-admin.socket calloutd.service"
+
 static enum exit_status refused(int r, const struct error *err)
 {
 	if (r == -EACCES || r == -EPERM)
@@ -19,7 +21,7 @@ static void print_next(const struct ctl *ctl, const struct backup_facts *f)
 	int64_t from_ms = f->made_ms ? f->made_ms : f->newest_ms;
 
 	puts("Next:");
-	puts("  - Start calloutd: sudo systemctl start calloutd.socket calloutd.service");
+	puts("  - Start calloutd: sudo systemctl start " UNITS);
 	if (ctl->option[OPT_HOLD])
 		puts("  - All handlers are held: look with `calloutctl events --state waiting`, then `calloutctl release HANDLER`.");
 	if (ctl->option[OPT_MOVED]) {
@@ -71,7 +73,11 @@ static void tell(const struct ctl *ctl, const struct backup_facts *f, const char
 
 static enum exit_status in_use(const char *text)
 {
-	return complain(CTL_NO, "%s: sudo systemctl stop calloutd.socket calloutd.service, then again", text);
+	/* The lock's own remedy is for whoever starts a second daemon. Its sockets would start this one again. */
+	const char *remedy = strstr(text, ": stop it");
+
+	return complain(CTL_NO, "%.*s: stop it, with its sockets, then again: sudo systemctl stop " UNITS,
+			remedy ? (int)(remedy - text) : (int)strlen(text), text);
 }
 
 /* Somebody who only looks wants to know that, too. */
@@ -112,6 +118,9 @@ enum exit_status cmd_restore(struct ctl *ctl)
 
 	if (ctl->option[OPT_DRY_RUN])
 		return look(ctl, directory);
+	/* Before a sentence that is for the daemon's user comes out of the store. */
+	if (access(directory, W_OK) < 0 && errno == EACCES)
+		return complain(CTL_NO, "may not write to %s: use sudo", directory);
 	r = backup_look(o.from, false, &f, &err);
 	if (r < 0)
 		return refused(r, &err);

@@ -318,7 +318,8 @@ static struct attempt_run *run_new(const struct run_options *o)
 	a->arg = o->arg;
 	a->started_ms = clock_now_ms();
 	a->about.handler = a->handler;
-	a->about.event = a->event_id;
+	/* Below 0 are what daemon and runner call tries and alerts: no event, and nobody could look it up. */
+	a->about.event = a->event_id > 0 ? a->event_id : 0;
 	a->about.attempt = a->attempt;
 	for (int i = OUT; i <= ERR; i++) {
 		a->contexts[i] = a->about;

@@ -38,7 +38,7 @@ static struct job *job_free(struct job *j)
 
 static struct log_ctx about(const struct job *j)
 {
-	return (struct log_ctx){ .handler = j->handler, .event = j->event, .attempt = j->attempt };
+	return (struct log_ctx){ .handler = j->handler, .event = j->event > 0 ? j->event : 0, .attempt = j->attempt };
 }
 
 static void on_ended(void *arg, struct attempt_run *a)

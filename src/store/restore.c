@@ -30,13 +30,15 @@ static void name_of(const char *directory, const char *name, const char *end, ch
 
 /* ---- the last steps ---- */
 
-/* "calloutd.db.before-restore-20251126T080910Z": the same whenever it is done again. */
+/* "calloutd.db.before-restore-20251126T080910123Z": the same whenever it is done again, another for the next copy. */
 static void aside_name(const char *directory, const struct stat *restored, char dst[static PATH_MAX])
 {
 	char text[CLOCK_TEXT_LEN], stamp[CLOCK_TEXT_LEN], *at = stamp;
 
-	for (const char *c = clock_text((int64_t)restored->st_mtim.tv_sec * 1000, text); *c && *c != '.'; c++)
-		if (*c != '-' && *c != ':')
+	int64_t ms = (int64_t)restored->st_mtim.tv_sec * 1000 + restored->st_mtim.tv_nsec / 1000000;
+
+	for (const char *c = clock_text(ms, text); *c && *c != 'Z'; c++)
+		if (*c != '-' && *c != ':' && *c != '.')
 			*at++ = *c;
 	*at = '\0';
 	(void)snprintf(dst, PATH_MAX, "%.3000s/" STORE_FILE ".before-restore-%sZ", directory, stamp);

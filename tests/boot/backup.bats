@@ -17,13 +17,15 @@ teardown() { tell; }
 	[ "$(inside stat -c '%U %a' /home/technician/copy)" = 'technician 600' ]
 	inside journalctl CALLOUT_UID="$(inside id -u technician)" | grep -q 'backup: '
 	[ "$(post "$(body 2)")" = 200 ]
+	run -1 inside runuser -u technician -- calloutctl restore /home/technician/copy
+	[ "$output" = 'calloutctl: may not write to /var/lib/calloutd: use sudo' ]
 	run -1 bctl restore /home/technician/copy --force
-	grep -q 'systemctl stop calloutd.socket calloutd.service' <<<"$output"
-	inside systemctl stop calloutd.socket calloutd.service
+	grep -q 'systemctl stop calloutd.socket calloutd-admin.socket calloutd.service' <<<"$output"
+	inside systemctl stop calloutd.socket calloutd-admin.socket calloutd.service
 	# As after a loss: the lock, too, is made anew by root.
 	inside rm /var/lib/calloutd/lock
 	bctl restore /home/technician/copy --force
-	inside systemctl start calloutd.socket calloutd.service
+	inside systemctl start calloutd.socket calloutd-admin.socket calloutd.service
 	[ "$(inside stat -c '%U %a' /var/lib/calloutd/calloutd.db)" = 'calloutd 600' ]
 	[ "$(inside stat -c '%U %a' /var/lib/calloutd/lock)" = 'calloutd 600' ]
 	[ "$(post "$(body 3)")" = 200 ]

@@ -144,7 +144,7 @@ first_build() { echo "$ROOTFS$SOURCE"/build/deb/calloutd_*.deb; }
 	for page in "$ROOT"/docs/man/*.[1578]; do
 		grep -qx -- "-rw-r--r-- ./usr/share/man/man${page##*.}/${page##*/}.gz" "$M/list"
 	done
-	for file in 'bash-completion/completions/calloutctl' doc/calloutd/{README.md,README.Debian,copyright,changelog.gz} \
+	for file in 'bash-completion/completions/calloutctl' doc/calloutd/{{README,admin-api,moving,payload,privacy}.md,README.Debian,copyright,changelog.gz} \
 		doc/calloutd/examples/calloutd.conf.example; do
 		grep -qx -- "-rw-r--r-- ./usr/share/$file" "$M/list"
 	done

@@ -39,8 +39,8 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	never inside sh -c 'ls -d /tmp/calloutd-demo.*'
 }
 
-@test "Install" {
-	block Install 1 | follow "$SOURCE"
+@test "Install from the sources" {
+	block 'Install from the sources' 1 | follow "$SOURCE"
 	inside systemd-analyze verify --man=no calloutd.service calloutd.socket calloutd-admin.socket calloutd-runner@default.service
 	for page in man8/calloutd.8 man8/calloutd-runner.8 man1/calloutctl.1 man5/calloutd.conf.5 man7/calloutd-handler.7; do
 		[ -s "$ROOTFS/usr/share/man/$page" ]
@@ -149,21 +149,69 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	curl -sS http://127.0.0.1:9081/metrics | grep -q '^calloutd_callouts_total{webhook="tickets"'
 }
 
-@test "members of calloutd-admin need no sudo, but for what reads secrets" {
-	inside useradd -M -G calloutd-admin technician
+@test "members of calloutd-admin need no sudo, but for what reads the configuration's files" {
+	inside useradd -M technician
+	block "$FIRST" 9 | sed 's/\$USER/technician/' | follow /root
 	inside runuser -u technician -- calloutctl show 1 | grep -q 'Ticket/1'
 	for command in 'send - --webhook tickets' 'sign - --webhook tickets' 'verify - --header x'; do
 		# shellcheck disable=SC2086 # words are wanted
 		run inside runuser -u technician -- calloutctl $command <"$ROOTFS/root/callout.json"
 		[ "$status" = 1 ]
 	done
+	for command in 'webhook plan' 'recover --dry-run' 'guard --dry-run'; do
+		# shellcheck disable=SC2086 # words are wanted
+		run inside runuser -u technician -- calloutctl $command </dev/null
+		[ "$status" = 1 ]
+		[[ $output == *'use sudo'* ]]
+	done
+}
+
+@test "Customers' data: who looked, and a record forgotten" {
+	send 351181 | grep -q stored
+	shown() { inside runuser -u technician -- calloutctl events --id 351181 | grep -q hello:done; }
+	poll 10 shown
+	inside runuser -u technician -- calloutctl show 1 >/dev/null
+	looked() { block "Customers' data" 1 | follow /root | grep -q 'event 1 shown'; }
+	poll 10 looked
+	block "Customers' data" 2 | sed -E 's/ {2,}[^ ].*//' >"$M/commands"
+	[ "$(wc -l <"$M/commands")" = 2 ]
+	follow /root <"$M/commands" >"$M/said"
+	grep -q 'Would be removed of Ticket/351181' "$M/said"
+	grep -q '^Removed of Ticket/351181' "$M/said"
+	never inside sh -c 'grep -l 351181 /var/lib/calloutd/captures/*'
+}
+
+@test "It does not work: the doctor and check" {
+	block 'It does not work: ask the doctor' 1 | sed -E 's/ {2,}[^ ].*//' >"$M/commands"
+	[ "$(wc -l <"$M/commands")" = 2 ]
+	# No name leads here yet: that is what the doctor finds.
+	run follow /root < <(sed -n 1p "$M/commands")
+	[ "$status" = 1 ]
+	[[ $output == *'error: the name in https://hooks.example.net is not known'* ]]
+	[[ $output == *'handler hello could run'* ]]
+	sed -n 2p "$M/commands" | follow /root | grep -q '^CALLOUTD OK - '
+}
+
+@test "A callout is refused: capture, and the command that it prints" {
+	block 'A callout is refused and you want to see why' 1 | follow /root >"$M/captured" 2>&1 3>&- &
+	capture=$!
+	waits() { grep -q '^Waiting for ' "$M/captured"; }
+	poll 10 waits
+	# Signed with another secret.
+	[ "$(HOOK=$(bctl config | sed -n 's/^    path = "\(.*\)"/\1/p') post "$(body 1)")" = 401 ]
+	wait "$capture"
+	command=$(grep -o 'calloutctl verify --file /root/tickets-.*' "$M/captured")
+	[[ "sudo $command" =~ ^$(grep -oE 'sudo calloutctl verify --file /root/[^`]*' "$ROOT/README.md" | sed 's/[0-9]\{8\}T[0-9]*Z-/[0-9]{8}T[0-9]*Z-/')$ ]]
+	run follow /root <<<"sudo $command"
+	[ "$status" = 1 ]
+	[[ $output == *secret* ]]
 }
 
 @test "An upgrade restarts by itself what runs" {
 	before=$(main_pid calloutd.service)
 	# A version that brings a directory or a user more finds them made.
 	inside rm -r /etc/calloutd/api
-	block Install 2 | follow "$SOURCE"
+	block 'Install from the sources' 2 | follow "$SOURCE"
 	[ "$(inside stat -c '%a %G' /etc/calloutd/api)" = '750 calloutd-guard' ]
 	[ "$(main_pid calloutd.service)" != "$before" ]
 	active calloutd.service
@@ -246,8 +294,8 @@ shows() { bctl show "$1" | grep -qF -- "$2"; }
 	bctl reload
 }
 
-@test "Install: uninstall takes away all but configuration and events" {
-	block Install 3 | follow "$SOURCE"
+@test "Install from the sources: uninstall takes away all but configuration and events" {
+	block 'Install from the sources' 3 | follow "$SOURCE"
 	never active calloutd.service calloutd.socket calloutd-admin.socket
 	[ -z "$(inside sh -c 'ls -d /etc/systemd/system/*.wants/calloutd*')" ]
 	never inside sh -c 'find /usr -path "$1" -prune -o -name "*callout*" -print | grep .' sh "$SOURCE"

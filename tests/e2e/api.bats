@@ -356,6 +356,8 @@ raw() { printf '%b' "$1" | timeout 5 socat -t 5 - "UNIX-CONNECT:$ADMIN"; }
 	[ "$(jq -j .stdout "$T/api")" = "$(cat "$file")" ]
 	[ "$(api /v1/events)" = 200 ]; said '.events == []'
 	poll 5 logged "try: retry, status 7 .*handler=record .*uid=$(id -u)\]"
+	logged '^info: 0 test tickets .*stream=stderr'
+	never logged 'event=-'
 
 	# On a stored event.
 	[ "$(api /v1/handlers/record/hold -d '{}')" = 200 ]

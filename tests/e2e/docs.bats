@@ -157,7 +157,7 @@ shown() {
 		man_text "${page##*/}" | sed -nE 's/^\.(Dl|Li|Pq Li|Ql) (calloutctl|calloutd|journalctl)( .*)?$/\2\3/p' | sed -E 's/ [.,:]$//'
 	done
 	grep -ohE '`(sudo )?(calloutctl|calloutd|journalctl)( [^`]*)?`' "$ROOT/README.md" "$ROOT/SECURITY.md" | tr -d '`'
-	for heading in 'The first five minutes' 'Every day'; do
+	for heading in 'The first five minutes' 'Every day' "Customers' data" 'It does not work: ask the doctor'; do
 		for n in 1 2 3 4 5 6 7; do
 			block "$heading" "$n" | grep -E '^(sudo )?(calloutctl|calloutd|journalctl) ' | sed -E 's/ {2,}[^ ].*//'
 		done
@@ -286,6 +286,18 @@ options_of() { sed -nE 's/^  (-.,|   ) *--([a-z-]+).*/\2/p; s/^  --([a-z-]+).*/\
 
 # ---- handlers and proxies ----
 
+@test "calloutd-handler(7): a collecting handler gets the array that it shows" {
+	handler gather <<<$'#!/bin/sh\nexec cat >"$(dirname "$0")/../out/array"'
+	{ conf_top; conf_webhook; conf_handler gather 'collect = "30s"' 'collect-max = 2'; } >"$T/calloutd.conf"
+	start_daemon
+	for id in 1 2; do [ "$(post "$(body $id)")" = 200 ]; done
+	gathered() { [ "$(ctl events --state 'done' --json | wc -l)" = 2 ]; }
+	poll 20 gathered
+	shape='map(map_values(type))'
+	diff <(man_block calloutd-handler.7 1 | sed 's/{\.\.\.}/{}/' | jq -S "$shape") <(jq -S "$shape" "$T/out/array")
+	[ "$(man_block calloutd-handler.7 1 | wc -l)" = "$(wc -l <"$T/out/array")" ]
+}
+
 @test "calloutd-handler(7): its handler sends creations on, each with its event's number" {
 	far_side
 	man_block calloutd-handler.7 3 | handler forward
@@ -315,31 +327,66 @@ trusted() { grep -oE 'trusted-proxies = \{[^}]*\}' "$ROOT/README.md"; }
 	through_proxy "$front" "$(trusted)"
 }
 
-@test "README: socat writes a request down, verify tells what is wrong with it" {
+@test "docs/moving.md: the old host passes on what still comes there" {
 	conf_usual
 	start_daemon
 	between=$(free_port)
-	command=$(tr '\n' ' ' <"$ROOT/README.md" | grep -oE 'socat -r request +TCP-LISTEN:9099,bind=127.0.0.1 TCP:127.0.0.1:9080')
-	command=${command/9099/$between}
-	( cd "$T" && exec ${command/9080/$PORT} ) 3>&- &
+	block '5. Let callouts come to the new host' 2 docs/moving.md | sed -n "s/.*sudo \(socat .*\)/\1/p" |
+		sed "s/TCP-LISTEN:443/TCP-LISTEN:$between/; s/TCP:new:443/TCP:127.0.0.1:$PORT/" >"$T/command"
+	read -ra words <"$T/command"
+	[ "${words[0]}" = socat ]
+	"${words[@]}" 3>&- &
 	PIDS=$!
 	listening() { ss -Hltn "sport = :$between" | grep -q .; }
-	poll 5 listening
-	file=$(body 3)
-	[ "$(SECRET=another-webhooks-secret URL=http://127.0.0.1:$between post "$file")" = 401 ]
-	wait "$PIDS" || true
-	PIDS=
-	run ctl verify --request "$T/request"
-	[ "$status" = 1 ]
-	printf another-webhooks-secret >"$T/other"
-	chmod 0600 "$T/other"
-	ctl verify --request "$T/request" --secret-file "$T/other"
+	poll 10 listening
+	[ "$(URL=http://127.0.0.1:$between post "$(body 3)")" = 200 ]
+}
+
+@test "calloutctl(1): its displayed commands do what they are shown for" {
+	conf_usual
+	handler record <<<$'#!/bin/sh\nexit 100'
+	start_daemon
+	mkdir "$T/bin"
+	printf '#!/bin/sh\nexec %q --socket %q --config %q "$@"\n' "$BUILD/calloutctl" "$ADMIN" "$T/calloutd.conf" >"$T/bin/calloutctl"
+	printf '#!/bin/sh\n[ "$1" = host ] && cd %q && exec sh -c "$2"\n' "$T" >"$T/bin/ssh"
+	chmod 0755 "$T/bin/"*
+	for id in 5 6; do [ "$(post "$(body $id)")" = 200 ]; done
+	letters() { [ "$(ctl events --state failed --json | wc -l)" = 2 ]; }
+	poll 10 letters
+	cp "$(body 7)" "$T/callout.json"
+	man_text calloutctl.1 | sed -n 's/^\.Dl //p' >"$T/shown"
+	[ "$(wc -l <"$T/shown")" = 8 ]
+	while read -r line; do
+		case $line in
+		# What boot/backup.bats and readme.bats run.
+		'systemctl stop '* | 'calloutctl webhook '*) continue ;;
+		esac
+		(cd "$T" && PATH=$T/bin:$PATH bash -euo pipefail -c "${line/https:\/\/hooks.example.net/$URL}") </dev/null >"$T/said" 2>&1
+		case $line in
+		*backup*) [ "$(stat -c %a "$T/copy")" = 600 ] && ctl restore "$T/copy" --dry-run | grep -q 'a whole copy' ;;
+		*'jq .id') [ "$(sort "$T/said" | tr '\n' ' ')" = '5 6 ' ] ;;
+		*events*) [ "$(grep -c 'record:failed' "$T/said")" = 2 ] ;;
+		*retry*) grep -q '2 deliveries will run again' "$T/said" && poll 10 letters ;;
+		*send*) grep -q '^200: stored as event 3' "$T/said" ;;
+		*) false ;;
+		esac || { echo "$line"; cat "$T/said"; return 1; }
+	done <"$T/shown"
 }
 
 # ---- names ----
 
+@test "README: its contents lead to its sections, to each once" {
+	slug() { tr '[:upper:]' '[:lower:]' | tr ' ' '-' | tr -cd 'a-z0-9\n-'; }
+	diff <(sed -n 's/^## //p' "$ROOT/README.md" | slug | sort) \
+		<(sed '/^## /q' "$ROOT/README.md" | grep -oE '\]\(#[^)]*' | sed 's/.*#//' | sort)
+	# Links from within the text lead somewhere, too.
+	grep -oE '\]\(#[^)]*' "$ROOT/README.md" | sed 's/.*#//' | while read -r target; do
+		sed -n 's/^##* //p' "$ROOT/README.md" | slug | grep -qx -- "$target"
+	done
+}
+
 @test "every file and manual page the documents name is there" {
-	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api docs/privacy; do
+	for document in README CONTRIBUTING SECURITY CHANGELOG docs/architecture docs/payload docs/admin-api docs/privacy docs/moving docs/simulator; do
 		while read -r path; do
 			compgen -G "$ROOT/$path" >/dev/null || { echo "$document names $path"; return 1; }
 		done < <(grep -oE '`[^` ]+`' "$ROOT/$document.md" | tr -d '`' |

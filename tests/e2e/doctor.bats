@@ -171,8 +171,11 @@ nothing_stored() { [ "$(ctl status --json | jq .store.newest_event)" = 0 ]; }
 	chmod 0600 "$T/secret"
 	chmod 0666 "$T/calloutd.conf"
 	chmod 0755 "$T/state"
-	doctor
+	# As calloutctl init leaves it: the section, and no files yet.
+	printf 'autotask {\n username = "x"\n secret = "file:%s/api"\n integration-code = "file:%s/api"\n}\n' "$T" "$T" >>"$T/calloutd.conf"
+	doctor --local
 	[ "$status" = 1 ]
+	finds error "Autotask's credentials in .*/api: No such file" 'install .* /dev/stdin .*/api'
 	finds warning 'webhooks tickets and notes have the same secret' 'its own'
 	finds warning 'has 5 characters and might be guessed' 'rotate-secret'
 	finds error 'calloutd.conf may be changed by everybody \(mode 0666\)' 'chmod o-w'

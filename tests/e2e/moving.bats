@@ -193,6 +193,12 @@ log_rows_at_least() { state ".WebhookEventErrorLogs | length >= $1"; }
 	all_once
 	at new events --all --json | jq -se 'any(.source == "recovered") and (map(.event) | max < 10000)'
 	grep -q 'calloutd-guard.timer' "$T/old/systemctl"
+	# What lay about meanwhile was for nobody else to read, and goes.
+	for host in old new; do
+		[ "$(stat -c %a "$T/$host/home/calloutd.copy")" = 600 ]
+		on "$host" '7. When all is well'
+		[ -z "$(ls -A "$T/$host/home")" ]
+	done
 }
 
 @test "without them: short enough, Autotask sends again what nobody answered" {

@@ -162,7 +162,7 @@ static void finished_by_the_next_opening(void **state)
 		(void)snprintf(command, sizeof(command), "echo wrong >%s; echo rubbish >%s; cp %s %s; touch -d '2026-01-01 00:00:0%dZ' %s",
 			       wal, restoring, copy, restored, cut, restored);
 		assert_int_equal(system(command), 0);
-		(void)snprintf(aside, sizeof(aside), "%s.before-restore-20260101T00000%dZ", db, cut);
+		(void)snprintf(aside, sizeof(aside), "%s.before-restore-20260101T00000%d000Z", db, cut);
 		if (cut > 0)
 			assert_int_equal(link(db, aside), 0);
 		if (cut > 1)
