@@ -125,6 +125,11 @@ void store_rollback(struct store *s);
  * is none. Between transactions, too.
  */
 int64_t store_copies_prune(struct store *s, int64_t keep_ms, int64_t now_ms);
+/*
+ * Remove all of them, whatever their age, and the stores that a restore moved aside (with dry: count them). 0 or -errno; what
+ * is removed by then stays removed.
+ */
+int store_copies_forget(struct store *s, bool dry, unsigned *ret_count);
 
 /* PASSIVE checkpoint when the WAL has grown past a bound; STORE_FATAL as above. */
 int store_checkpoint(struct store *s, bool truncate);
@@ -243,6 +248,13 @@ int store_handler_condition(struct store *s, const struct handler_state *h);
 struct delivery_key {
 	int64_t handler, event;
 };
+static inline bool delivery_among(const struct delivery_key *keys, size_t count, int64_t handler, int64_t event)
+{
+	for (size_t i = 0; i < count; i++)
+		if (keys[i].handler == handler && keys[i].event == event)
+			return true;
+	return false;
+}
 
 struct delivery_filter {
 	int64_t event;                  /* 0: any */
@@ -360,9 +372,6 @@ void forget_release(struct forget *f);
 void store_scrub(struct store *s);
 bool store_scrubbing(const struct store *s);
 int store_scrubbed(const struct store *s, uint64_t *ret_cleaned);
-
-/* Remove the copies calloutd.db.vN that upgrades have left (with dry: count them). */
-int store_forget_copies(struct store *s, bool dry, unsigned *ret_count);
 
 /* ---- webhooks at Autotask ---- */
 

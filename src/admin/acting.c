@@ -100,6 +100,7 @@ static void finish_failed(struct change *c, int result)
 {
 	struct answer a = { .status = 0 };
 	struct journal_status store;
+	const char *why;
 
 	if (result == -ENOENT || result == -ENODATA) {
 		if (result == -ENOENT)
@@ -111,19 +112,17 @@ static void finish_failed(struct change *c, int result)
 		finish(c, &a);
 		return;
 	}
-	journal_status(c->journal, &store);
-	if (!store.sentence[0])
-		(void)snprintf(store.sentence, sizeof(store.sentence), "%s", strerror(-result));
+	why = unstored_why(c->journal, result, &store);
 	if (c->verb->rounds)
 		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE,
 			     "%s stopped after %llu deliveries: %s", c->verb->name,
-			     (unsigned long long)c->count, store.sentence);
+			     (unsigned long long)c->count, why);
 	else
 		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE,
 			     "%s is in force, but is not stored yet: %s", c->verb->name,
-			     store.sentence);
+			     why);
 	request_log(c, c->filter.event, c->handler[0] ? c->handler : NULL, "%s: %s", c->verb->name,
-		    store.sentence);
+		    why);
 	finish(c, &a);
 }
 
@@ -173,13 +172,10 @@ static int on_apply(struct store *s, struct journal_job *job)
 static void on_applied(struct journal_job *job, int result)
 {
 	struct change *c = (struct change *)job;
-	struct answer a = { .status = 0 };
 
 	c->result = result;
-	if (loop_post(c->loop, on_after, c) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(c, &a);
+	if (!later_post(c->later, c->loop, on_after, c))
+		(void)change_free(c);
 }
 
 static void on_main(void *arg)
@@ -251,21 +247,14 @@ static struct change *change_new(struct request *q, const struct verb *verb)
 
 static void begin(struct request *q, const struct verb *verb)
 {
-	struct answer full = { .status = 0 };
 	struct change *c = change_new(q, verb);
 
 	if (!c) {
 		request_failed(q, -ENOMEM);
 		return;
 	}
-	if (later_begin(q, &c->later) < 0) {
+	if (later_begin(q, &c->later) < 0 || !later_post(c->later, c->loop, on_main, c))
 		(void)change_free(c);
-		return;
-	}
-	if (loop_post(c->loop, on_main, c) == 0)
-		return;
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(c, &full);
 }
 
 /* A copy of what the dispatcher has in force for this handler. */
@@ -319,12 +308,14 @@ static int apply_drop(struct store *s, struct change *c)
 	return store_drop(s, &c->filter, c->now_ms, c->running, c->running_count, &c->changed);
 }
 
-bool request_event_exists(struct request *q)
+bool request_event(struct request *q, struct event *ret)
 {
 	AUTO(reader) struct reader *r = NULL;
-	struct event e;
+	struct event e = { .id = 0 };
 	int result;
 
+	if (ret)
+		*ret = e;
 	if (!asked(&q->question, ASKS(EVENT)))
 		return true;
 	result = admin_reader(q->admin, &r);
@@ -335,6 +326,8 @@ bool request_event_exists(struct request *q)
 			     (long long)q->question.event);
 	else if (result < 0)
 		request_failed(q, result);
+	if (result == 0 && ret)
+		*ret = e;
 	return result == 0;
 }
 
@@ -359,7 +352,7 @@ void post_retry(struct request *q)
 	if (!asked(&q->question, ASKS(EVENT)) && !q->question.failed)
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST,
 			     "say which: an event, or \"failed\": true for the dead letters");
-	else if (request_event_exists(q))
+	else if (request_event(q, NULL))
 		again_or(q, AGAIN_RETRY, &retry);
 }
 
@@ -369,7 +362,7 @@ void post_drop(struct request *q)
 
 	if (!asked(&q->question, ASKS(EVENT) | ASKS(HANDLER)))
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "say which: an event, or a handler");
-	else if (request_event_exists(q))
+	else if (request_event(q, NULL))
 		again_or(q, AGAIN_DROP, &drop);
 }
 
@@ -434,6 +427,12 @@ struct reload {
 	int64_t uid;
 };
 
+static void reload_free(struct reload *l)
+{
+	(void)later_unref(l->later);
+	free(l);
+}
+
 static void answer_reload(struct answer *a, int result, const char *note, const struct error *err)
 {
 	AUTO(writer) struct writer w = WRITER_INIT(8192);
@@ -461,14 +460,12 @@ static void reload_on_main(void *arg)
 			      &err);
 		later_answer(l->later, &a);
 	}
-	(void)later_unref(l->later);
-	free(l);
+	reload_free(l);
 }
 
 void post_reload(struct request *q)
 {
 	struct reload *l = calloc(1, sizeof(*l));
-	struct answer full = { .status = 0 };
 
 	if (!l) {
 		request_failed(q, -ENOMEM);
@@ -476,14 +473,6 @@ void post_reload(struct request *q)
 	}
 	l->daemon = q->admin->daemon;
 	l->uid = q->uid;
-	if (later_begin(q, &l->later) < 0) {
-		free(l);
-		return;
-	}
-	if (loop_post(q->admin->loop, reload_on_main, l) == 0)
-		return;
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(l->later, &full);
-	(void)later_unref(l->later);
-	free(l);
+	if (later_begin(q, &l->later) < 0 || !later_post(l->later, q->admin->loop, reload_on_main, l))
+		reload_free(l);
 }

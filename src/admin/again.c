@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/shown.h"
 #include "again.h"
 #include "base/clock.h"
 
@@ -78,10 +79,7 @@ static void write_step(const struct step *s, struct answer *a)
 	again_tally_write(&s->picks.tally, &w);
 	writer_uint(&w, "no_body", s->picks.no_body);
 	writer_uint(&w, "late", s->picks.late);
-	if (s->picks.next)
-		writer_int(&w, "next", s->picks.next);
-	else
-		writer_null(&w, "next");
+	shown_int(&w, "next", s->picks.next != 0, s->picks.next);
 	writer_end(&w);
 	answer_json(a, &w);
 }
@@ -97,11 +95,9 @@ static void finish_failed(struct step *s, int result)
 			     (long long)s->picks.keys[s->picks.count - 1].event);
 	if (result == -ENOENT)
 		answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", s->handler);
-	if (!a.status) {
-		journal_status(s->journal, &store);
+	if (!a.status)
 		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "%s stopped: %s", names[s->what],
-			     store.sentence[0] ? store.sentence : strerror(-result));
-	}
+			     unstored_why(s->journal, result, &store));
 	finish(s, &a);
 }
 
@@ -151,13 +147,10 @@ static void on_after(void *arg);
 static void on_applied(struct journal_job *job, int result)
 {
 	struct step *s = step_of(job);
-	struct answer a = { .status = 0 };
 
 	s->result = result;
-	if (loop_post(s->loop, on_after, s) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(s, &a);
+	if (!later_post(s->later, s->loop, on_after, s))
+		(void)step_free(s);
 }
 
 static int start(struct step *s)
@@ -301,16 +294,8 @@ static void answer_dry(struct request *q, struct step *s)
 
 static void begin(struct request *q, struct step *s)
 {
-	struct answer full = { .status = 0 };
-
-	if (later_begin(q, &s->later) < 0) {
+	if (later_begin(q, &s->later) < 0 || !later_post(s->later, s->loop, on_main, s))
 		(void)step_free(s);
-		return;
-	}
-	if (loop_post(s->loop, on_main, s) == 0)
-		return;
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(s, &full);
 }
 
 static void take_step(struct request *q, enum again what, const struct conf_handler *h)
@@ -332,7 +317,7 @@ static void take_step(struct request *q, enum again what, const struct conf_hand
 /* A handler that is named must be there, or have been. */
 static bool handler_known(struct request *q)
 {
-	__attribute__((cleanup(auto_picture))) struct picture p = { .admin = NULL };
+	AUTO(picture) struct picture p = { .admin = NULL };
 	int r;
 
 	if (!asked(&q->question, ASKS(HANDLER)))

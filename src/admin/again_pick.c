@@ -109,10 +109,7 @@ static bool handler_asked(const struct walk *w, const char *name)
 
 static bool is_running(const struct walk *w, const struct delivery *d)
 {
-	for (size_t i = 0; i < w->q->running_count; i++)
-		if (w->q->running[i].handler == d->handler_number && w->q->running[i].event == d->event)
-			return true;
-	return false;
+	return delivery_among(w->q->running, w->q->running_count, d->handler_number, d->event);
 }
 
 /* ---- retry and drop: deliveries there are ---- */

@@ -9,6 +9,7 @@
 
 #define NEXT_DEFAULT 5
 #define FOR_DEFAULT_MS 3600000
+#define ON_THE_WAY_MS 60000     /* a request may take that, and clocks are not one */
 
 /* A line of the log that says who did it, about a webhook. */
 #define capture_log(q, webhook_, ...)                                                           \
@@ -61,7 +62,7 @@ void post_capture(struct request *q)
 	struct error err = { "" };
 	int r;
 
-	if (o.until_ms <= now_ms || o.until_ms > now_ms + CAPTURE_FOR_MAX_MS + 60000) {
+	if (o.until_ms <= now_ms || o.until_ms > now_ms + CAPTURE_FOR_MAX_MS + ON_THE_WAY_MS) {
 		answer_error(&q->answer, MHD_HTTP_BAD_REQUEST, "until must be a moment within the next 24 hours");
 		return;
 	}

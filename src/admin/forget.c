@@ -75,10 +75,9 @@ static void refuse_failed(struct forgetting *t, int result)
 {
 	struct journal_status store;
 
-	journal_status(t->journal, &store);
 	refuse(t, MHD_HTTP_SERVICE_UNAVAILABLE, "forgetting was cut short, nothing is certain: repeat it (%s)",
 	       result == -EBUSY ? "somebody reads the database and does not let go of it" :
-	       store.sentence[0] ? store.sentence : strerror(-result));
+	       unstored_why(t->journal, result, &store));
 }
 
 static void finish_done(struct forgetting *t)
@@ -117,7 +116,7 @@ static int remove_files(struct forgetting *t, struct store *s)
 {
 	int r = captures_forget(t->captures, t->entity, t->f.id, t->f.dry, &t->captured);
 
-	return r < 0 ? r : store_forget_copies(s, t->f.dry, &t->copies);
+	return r < 0 ? r : store_copies_forget(s, t->f.dry, &t->copies);
 }
 
 static int on_apply(struct store *s, struct journal_job *job)
@@ -212,13 +211,10 @@ static void on_after(void *arg);
 static void on_done(struct journal_job *job, int result)
 {
 	struct forgetting *t = (struct forgetting *)(void *)job;
-	struct answer a = { .status = 0 };
 
 	t->result = result;
-	if (loop_post(t->loop, on_after, t) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(t, &a);
+	if (!later_post(t->later, t->loop, on_after, t))
+		forgetting_free(t);
 }
 
 static void on_main(void *arg)
@@ -292,7 +288,6 @@ static struct forgetting *forgetting_new(struct request *q)
 void post_forget(struct request *q)
 {
 	const unsigned needed = ASKS(ENTITY) | ASKS(ID);
-	struct answer full = { .status = 0 };
 	struct forgetting *t;
 
 	if ((q->question.given & needed) != needed) {
@@ -304,12 +299,6 @@ void post_forget(struct request *q)
 		request_failed(q, -ENOMEM);
 		return;
 	}
-	if (later_begin(q, &t->later) < 0) {
+	if (later_begin(q, &t->later) < 0 || !later_post(t->later, t->loop, on_main, t))
 		forgetting_free(t);
-		return;
-	}
-	if (loop_post(t->loop, on_main, t) == 0)
-		return;
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	finish(t, &full);
 }

@@ -107,9 +107,7 @@ static void answer_failed(struct answer *a, const struct handover *h, int result
 			     "not stored: more waits for the disk than may: try again");
 		return;
 	}
-	journal_status(h->journal, &store);
-	answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "not stored: %s",
-		     store.sentence[0] ? store.sentence : strerror(-result));
+	answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "not stored: %s", unstored_why(h->journal, result, &store));
 }
 
 /* ---- the way ---- */
@@ -151,14 +149,10 @@ static void on_stored(void *arg)
 static void on_done(struct journal_job *job, int result)
 {
 	struct handover *h = handover_of(job);
-	struct answer a = { .status = 0 };
 
 	h->result = result;
-	if (loop_post(h->loop, on_stored, h) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(h->later, &a);
-	(void)handover_free(h);
+	if (!later_post(h->later, h->loop, on_stored, h))
+		(void)handover_free(h);
 }
 
 /* ---- the beginning ---- */

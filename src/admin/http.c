@@ -72,6 +72,11 @@ static void answer_too_long(struct answer *a)
 		     ANSWER_MAX >> 20);
 }
 
+void answer_no_memory(struct answer *a)
+{
+	answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+}
+
 void answer_json(struct answer *a, struct writer *w)
 {
 	char *text = NULL;
@@ -83,7 +88,13 @@ void answer_json(struct answer *a, struct writer *w)
 	else if (r == -ENOBUFS)
 		answer_too_long(a);
 	else
-		answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+		answer_no_memory(a);
+}
+
+const char *unstored_why(struct journal *j, int result, struct journal_status *room)
+{
+	journal_status(j, room);
+	return room->sentence[0] ? room->sentence : strerror(-result);
 }
 
 void request_failed(struct request *q, int result)
@@ -103,14 +114,13 @@ void request_failed(struct request *q, int result)
 		answer_too_long(&q->answer);
 		return;
 	case -ENOMEM:
-		answer_error(&q->answer, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+		answer_no_memory(&q->answer);
 		return;
 	default:
 		break;
 	}
-	journal_status(q->admin->journal, &store);
 	answer_error(&q->answer, MHD_HTTP_SERVICE_UNAVAILABLE, "the store is not available: %s",
-		     store.sentence[0] ? store.sentence : strerror(-result));
+		     unstored_why(q->admin->journal, result, &store));
 }
 
 /* What it holds is the response's from then on. */

@@ -93,6 +93,17 @@ void later_answer(struct later *l, struct answer *a)
 	answer_release(a);
 }
 
+bool later_post(struct later *l, struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct answer full = { .status = 0 };
+
+	if (loop_post(loop, fn, arg) == 0)
+		return true;
+	answer_no_memory(&full);
+	later_answer(l, &full);
+	return false;
+}
+
 bool later_wanted(struct later *l)
 {
 	bool answered;

@@ -84,14 +84,13 @@ static void on_main(void *arg)
 	if (r == -ENOENT)
 		answer_error(&a, MHD_HTTP_NOT_FOUND, "there is no handler %s", k->handler);
 	else
-		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+		answer_no_memory(&a);
 	later_answer(k->later, &a);
 }
 
 void get_look(struct request *q)
 {
 	AUTO(look) struct look *k = calloc(1, sizeof(*k));
-	struct answer full = { .status = 0 };
 
 	if (!k) {
 		request_failed(q, -ENOMEM);
@@ -99,12 +98,6 @@ void get_look(struct request *q)
 	}
 	k->dispatcher = q->admin->dispatcher;
 	(void)snprintf(k->handler, sizeof(k->handler), "%s", q->match.name);
-	if (later_begin(q, &k->later) < 0)
-		return;
-	if (loop_post(q->admin->loop, on_main, k) == 0) {
-		k = NULL;
-		return;
-	}
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(k->later, &full);
+	if (later_begin(q, &k->later) == 0 && later_post(k->later, q->admin->loop, on_main, k))
+		k = NULL;               /* on_main() has it */
 }

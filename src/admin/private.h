@@ -93,6 +93,7 @@ void face_stop(struct face *f);         /* no request may be asleep */
 
 void answer_error(struct answer *a, unsigned status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+void answer_no_memory(struct answer *a);
 /* Takes the writer's text; its error becomes the answer. */
 void answer_json(struct answer *a, struct writer *w);
 void answer_bytes(struct answer *a, const char *type, char *data, size_t len);
@@ -102,6 +103,8 @@ void answer_release(struct answer *a);
 
 /* An errno of the store, of asking main, or of memory as an answer; in words. */
 void request_failed(struct request *q, int result);
+/* Why the journal did not do it: its own sentence if it has one (in *room), else the errno's. */
+const char *unstored_why(struct journal *j, int result, struct journal_status *room);
 /* A line of the log that says who did it. */
 #define request_log(q, event_, handler_, ...)                                           \
 	log_info((&(struct log_ctx){ .event = (event_), .handler = (handler_),          \
@@ -124,6 +127,11 @@ const char *early_framing(struct MHD_Connection *conn);
 int later_begin(struct request *q, struct later **ret);
 /* Any thread. The first answer counts and wakes the request; a later one is released. */
 void later_answer(struct later *l, struct answer *a);
+/*
+ * Hand arg to fn on the main thread. False: there is no memory for that, and the request is answered so; arg is
+ * still the caller's.
+ */
+bool later_post(struct later *l, struct loop *loop, void (*fn)(void *arg), void *arg);
 /* False once answered, by whomever: the room may be gone. */
 bool later_wanted(struct later *l);
 struct later *later_unref(struct later *l);
@@ -238,8 +246,11 @@ unsigned problems_write(struct admin *a, const struct picture *p,
 
 /* ---- acting.c ---- */
 
-/* An event that is named must be there; else that is the answer. */
-bool request_event_exists(struct request *q);
+/*
+ * The event that the question names; ret->id is 0 if it names none. False: there is none of that number, or
+ * it cannot be read; that is q's answer then. ret may be NULL.
+ */
+bool request_event(struct request *q, struct event *ret);
 
 /* ---- again.c ---- */
 
@@ -256,7 +267,6 @@ void captures_write(struct admin *a, struct writer *w, bool all);
 /* Names as they are stored: canonical where known, actions in lower case. */
 void question_normalise(struct question *q);
 
-/* The members of an attempt, within an open object; "run" only if it is not 0. */
 /* An event with its body (free() it). A failure is q's answer already. */
 int request_body(struct request *q, int64_t id, struct event *ret, void **ret_body,
 		 size_t *ret_len);

@@ -37,7 +37,7 @@ void post_probe(struct request *q)
 		request_failed(q, r);
 		return;
 	}
-	log_info((&(struct log_ctx){ .reason = "operator", .uid = q->uid, .uid_set = 1 }), "probe: a test callout is announced");
+	request_log(q, 0, NULL, "probe: a test callout is announced");
 	intake_probe_body(k.nonce, body);
 	writer_object(&w, NULL);
 	writer_text(&w, "probe", k.nonce);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/shown.h"
 #include "again.h"
 #include "base/clock.h"
 #include "intake/draft.h"
@@ -121,16 +122,13 @@ static void write_reread(const struct reread *t, struct answer *a)
 	writer_uint(&w, "recordings", t->recordings);
 	writer_uint(&w, "known", t->known);
 	write_left(t, &w);
-	if (t->next)
-		writer_int(&w, "next", t->next);
-	else
-		writer_null(&w, "next");
+	shown_int(&w, "next", t->next != 0, t->next);
 	writer_end(&w);
 	free(handlers.shares);
 	if (r == 0)
 		answer_json(a, &w);
 	else
-		answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
+		answer_no_memory(a);
 }
 
 static void log_items(const struct reread *t)
@@ -188,9 +186,8 @@ static void on_stored(void *arg)
 	if (!later_wanted(t->later))
 		return;
 	if (t->result < 0) {
-		journal_status(t->journal, &store);
 		answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "nothing was changed: %s",
-			     store.sentence[0] ? store.sentence : strerror(-t->result));
+			     unstored_why(t->journal, t->result, &store));
 	} else {
 		count_known(t);
 		dispatcher_store_changed(t->dispatcher);
@@ -202,14 +199,10 @@ static void on_stored(void *arg)
 static void on_done(struct journal_job *job, int result)
 {
 	struct reread *t = reread_of(job);
-	struct answer a = { .status = 0 };
 
 	t->result = result;
-	if (loop_post(t->loop, on_stored, t) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(t->later, &a);
-	(void)reread_free(t);
+	if (!later_post(t->later, t->loop, on_stored, t))
+		(void)reread_free(t);
 }
 
 /* ---- reading ---- */
@@ -375,22 +368,14 @@ static void begin(struct request *q, struct reread *t)
 /* Of one that is named: is it there, and quarantined? */
 static bool is_quarantined(struct request *q)
 {
-	AUTO(reader) struct reader *r = NULL;
-	struct event e = { .id = 0 };
-	int result;
+	struct event e;
 
-	if (!asked(&q->question, ASKS(EVENT)))
-		return true;
-	if (!request_event_exists(q))
+	if (!request_event(q, &e))
 		return false;
-	result = admin_reader(q->admin, &r);
-	if (result == 0)
-		result = reader_event(r, q->question.event, &e);
-	if (result < 0)
-		request_failed(q, result);
-	else if (e.kind != EVENT_QUARANTINED)
-		answer_error(&q->answer, MHD_HTTP_CONFLICT, "event %lld is not quarantined", (long long)e.id);
-	return result == 0 && e.kind == EVENT_QUARANTINED;
+	if (e.id == 0 || e.kind == EVENT_QUARANTINED)
+		return true;
+	answer_error(&q->answer, MHD_HTTP_CONFLICT, "event %lld is not quarantined", (long long)e.id);
+	return false;
 }
 
 void post_quarantined(struct request *q)

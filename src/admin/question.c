@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "intake/captures.h"
 #include "store/store.h"
 
 enum form { FORM_INTEGER, FORM_MOMENT, FORM_TEXT, FORM_BOOL, FORM_KIND, FORM_STATE, FORM_SOURCE };
@@ -40,7 +41,7 @@ static const struct parameter {
 	[ASK_SKIP_LATE] = { "skip_late", FORM_BOOL, AT(skip_late), 0, 0 },
 	[ASK_DRY_RUN] = { "dry_run", FORM_BOOL, AT(dry_run), 0, 0 },
 	[ASK_DROP_WAITING] = { "drop_waiting", FORM_BOOL, AT(drop_waiting), 0, 0 },
-	[ASK_NEXT] = { "next", FORM_INTEGER, AT(next), 1, 100 },
+	[ASK_NEXT] = { "next", FORM_INTEGER, AT(next), 1, CAPTURE_NEXT_MAX },
 #undef AT
 };
 _Static_assert(ARRAY_LEN(parameters) == ASK_COUNT_, "every parameter needs a row");

@@ -32,9 +32,7 @@ static void answer_unstored(struct answer *a, struct journal *j, int result)
 {
 	struct journal_status store;
 
-	journal_status(j, &store);
-	answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "not stored: %s",
-		     store.sentence[0] ? store.sentence : strerror(-result));
+	answer_error(a, MHD_HTTP_SERVICE_UNAVAILABLE, "not stored: %s", unstored_why(j, result, &store));
 }
 
 static void answer_stored(struct answer *a, struct telling *t)
@@ -75,14 +73,10 @@ static void on_stored(void *arg)
 static void on_done(struct journal_job *job, int result)
 {
 	struct telling *t = (struct telling *)(void *)job;
-	struct answer a = { .status = 0 };
 
 	t->result = result;
-	if (loop_post(t->loop, on_stored, t) == 0)
-		return;
-	answer_error(&a, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(t->later, &a);
-	telling_free(t);
+	if (!later_post(t->later, t->loop, on_stored, t))
+		telling_free(t);
 }
 
 static void begin(struct request *q)

@@ -192,18 +192,13 @@ static int fill(struct request *q, struct trial *t, const struct conf_handler *h
 
 static void begin(struct request *q, struct trial *t)
 {
-	struct answer full = { .status = 0 };
-
 	if (later_begin(q, &t->later) < 0) {
 		(void)trial_free(t);
 		return;
 	}
 	request_log(q, t->event, t->handler, "try: %s%s on %zu bytes", t->alert >= 0 ? "" : "handler ", t->handler, t->len);
-	if (loop_post(q->admin->loop, on_main, t) == 0)
-		return;
-	answer_error(&full, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory: try again");
-	later_answer(t->later, &full);
-	(void)trial_free(t);
+	if (!later_post(t->later, q->admin->loop, on_main, t))
+		(void)trial_free(t);
 }
 
 /* alert: its kind, -1 for a handler's. NULL: no memory, and the request has its answer. */

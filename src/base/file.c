@@ -67,11 +67,18 @@ int stdio_fill(void)
 	return 0;
 }
 
-/* The name is on disk only once its directory is. */
-static int sync_directory_of(const char *path)
+int file_sync(const char *path)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int file_sync_directory_of(const char *path)
 {
 	AUTO(free) char *copy = strdup(path);
-	AUTO(fd) int fd = -1;
 	char *slash;
 
 	if (!copy)
@@ -81,10 +88,7 @@ static int sync_directory_of(const char *path)
 		slash[1] = '\0';
 	else if (slash)
 		*slash = '\0';
-	fd = open(slash ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
+	return file_sync(slash ? copy : ".");
 }
 
 /* Who may do what with a new file; owner and group -1: as they come. */
@@ -136,7 +140,7 @@ static int replace(const char *path, const struct rights *rights, const void *da
 		(void)unlink(aside);
 		return r;
 	}
-	return sync_directory_of(path);
+	return file_sync_directory_of(path);
 }
 
 int file_replace(const char *path, mode_t mode, const void *data, size_t len)
@@ -193,6 +197,23 @@ int directory_make(const char *path, mode_t mode, struct error *err)
 		if (!was)
 			return 0;
 	}
+}
+
+const char *file_named(const char *reference)
+{
+	static const char prefix[] = "file:";
+
+	return strncmp(reference, prefix, sizeof(prefix) - 1) == 0 ? reference + sizeof(prefix) - 1 : NULL;
+}
+
+size_t file_without_newline(const void *bytes, size_t len)
+{
+	const char *at = bytes;
+
+	if (!len || at[len - 1] != '\n')
+		return len;
+	len--;
+	return len && at[len - 1] == '\r' ? len - 1 : len;
 }
 
 int file_space(const char *path, uint64_t *ret_free, uint64_t *ret_total)

@@ -11,15 +11,14 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/file.h"
 
-static const char file_prefix[] = "file:";
-static const char credential_prefix[] = "credential:";
-
-static const char *after(const char *text, const char *prefix)
+/* The name in "credential:NAME", or NULL. */
+static const char *credential_named(const char *reference)
 {
-	size_t n = strlen(prefix);
+	static const char prefix[] = "credential:";
 
-	return strncmp(text, prefix, n) == 0 ? text + n : NULL;
+	return strncmp(reference, prefix, sizeof(prefix) - 1) == 0 ? reference + sizeof(prefix) - 1 : NULL;
 }
 
 /* A credential's name is a file's name (systemd.exec(5)). */
@@ -31,8 +30,8 @@ static bool credential_name_good(const char *name)
 
 bool secret_is_reference(const char *reference)
 {
-	const char *path = after(reference, file_prefix);
-	const char *name = after(reference, credential_prefix);
+	const char *path = file_named(reference);
+	const char *name = credential_named(reference);
 
 	return (path && path[0] == '/') || (name && credential_name_good(name));
 }
@@ -81,15 +80,6 @@ static int read_bytes(int fd, unsigned char *dst, size_t cap, size_t *ret_len)
 	return 0;
 }
 
-/* One newline at the end, LF or CRLF, is the editor's, not the secret's. */
-static size_t without_newline(const unsigned char *bytes, size_t len)
-{
-	if (!len || bytes[len - 1] != '\n')
-		return len;
-	len--;
-	return len && bytes[len - 1] == '\r' ? len - 1 : len;
-}
-
 static int fill(struct secret *s, int fd, const char *path, struct error *err)
 {
 	unsigned char bytes[SECRET_MAX + 3];            /* and CR, LF, one too many */
@@ -101,7 +91,7 @@ static int fill(struct secret *s, int fd, const char *path, struct error *err)
 		r = error_set(err, -r, "cannot read secret %s: %s", path, strerror(-r));
 		goto out;
 	}
-	len = without_newline(bytes, len);
+	len = file_without_newline(bytes, len);
 	if (len == 0)
 		r = error_set(err, ENODATA, "secret %s is empty", path);
 	else if (len > SECRET_MAX)
@@ -121,8 +111,8 @@ int secret_load(const char *reference, struct secret **ret_secret, struct error 
 {
 	AUTO(secret) struct secret *s = NULL;
 	AUTO(fd) int fd = -1;
-	const char *path = after(reference, file_prefix);
-	const char *name = after(reference, credential_prefix);
+	const char *path = file_named(reference);
+	const char *name = credential_named(reference);
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
 	char credential[PATH_MAX];
 	struct stat st;

@@ -8,7 +8,7 @@
 #include "private.h"
 
 /* {"event": 17, "handler": "h", "failed": true} */
-static enum exit_status selection(const struct ctl *ctl, int64_t event, struct buf *body)
+static void selection(const struct ctl *ctl, int64_t event, struct buf *body)
 {
 	AUTO(writer) struct writer w = WRITER_INIT(TEXT_MAX);
 	const char *handler = ctl->option[OPT_HANDLER];
@@ -20,7 +20,6 @@ static enum exit_status selection(const struct ctl *ctl, int64_t event, struct b
 		writer_text(&w, "handler", handler);
 	writer_end(&w);
 	take_json(&w, body);
-	return CTL_OK;
 }
 
 /* Say how many; none of a named event is a no. */
@@ -44,28 +43,22 @@ static enum exit_status act_on_event(struct ctl *ctl, const char *path, int64_t 
 {
 	AUTO(answer) struct answer a = ANSWER_INIT;
 	AUTO(buf) struct buf body = BUF_INIT(TEXT_MAX);
-	enum exit_status status = selection(ctl, event, &body);
+	enum exit_status status;
 
-	if (status == CTL_OK)
-		status = client_post(ctl, path, &body, &a);
+	selection(ctl, event, &body);
+	status = client_post(ctl, path, &body, &a);
 	return status == CTL_OK ? counted(ctl, &a, done, none) : status;
 }
 
 /* The event that is named, 0 for none; what picks out many does not go with it. */
 static enum exit_status named_event(const struct ctl *ctl, int64_t *ret)
 {
-	static const struct {
-		enum option_id option;
-		const char *name;
-	} of_many[] = {
-		{ OPT_SINCE, "--since" }, { OPT_UNTIL, "--until" }, { OPT_WEBHOOK, "--webhook" }, { OPT_ENTITY, "--entity" },
-		{ OPT_RECORD, "--record" }, { OPT_SKIP_LATE, "--skip-late" },
-	};
+	static const enum option_id of_many[] = { OPT_SINCE, OPT_UNTIL, OPT_WEBHOOK, OPT_ENTITY, OPT_RECORD, OPT_SKIP_LATE };
 
 	*ret = 0;
 	for (size_t i = 0; ctl->arg_count && i < ARRAY_LEN(of_many); i++)
-		if (ctl->option[of_many[i].option])
-			return misused(ctl, "%s goes with many events, not with one", of_many[i].name);
+		if (ctl->option[of_many[i]])
+			return misused(ctl, "--%s goes with many events, not with one", option_name(of_many[i]));
 	return ctl->arg_count ? event_argument(ctl, ctl->args[0], ret) : CTL_OK;
 }
 

@@ -48,7 +48,7 @@ struct totals {
 	struct counts handlers, left;
 };
 
-static void auto_totals(struct totals *t)
+static inline void auto_totals(struct totals *t)
 {
 	counts_release(&t->handlers);
 	counts_release(&t->left);
@@ -237,7 +237,7 @@ static enum exit_status asking_make(const struct ctl *ctl, const char *path, con
 enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
 			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count))
 {
-	__attribute__((cleanup(auto_totals))) struct totals counted = { .count = 0 }, done = { .count = 0 };
+	AUTO(totals) struct totals counted = { .count = 0 }, done = { .count = 0 };
 	bool dry = ctl->option[OPT_DRY_RUN];
 	struct asking q;
 	enum exit_status status = asking_make(ctl, b->path, b->name, event, &q);
@@ -285,24 +285,18 @@ static void say_quarantined(const struct totals *t, bool dry)
 
 static enum exit_status refuse_filters(const struct ctl *ctl)
 {
-	static const struct {
-		enum option_id option;
-		const char *name;
-	} others[] = {
-		{ OPT_FAILED, "--failed" }, { OPT_HANDLER, "--handler" }, { OPT_ENTITY, "--entity" },
-		{ OPT_RECORD, "--record" }, { OPT_SKIP_LATE, "--skip-late" },
-	};
+	static const enum option_id others[] = { OPT_FAILED, OPT_HANDLER, OPT_ENTITY, OPT_RECORD, OPT_SKIP_LATE };
 
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		if (ctl->option[others[i].option])
-			return misused(ctl, "%s does not go with --quarantined: such events have no delivery, and what "
-				       "they are about is not known", others[i].name);
+		if (ctl->option[others[i]])
+			return misused(ctl, "--%s does not go with --quarantined: such events have no delivery, and what "
+				       "they are about is not known", option_name(others[i]));
 	return CTL_OK;
 }
 
 enum exit_status quarantined_run(struct ctl *ctl, int64_t event)
 {
-	__attribute__((cleanup(auto_totals))) struct totals counted = { .count = 0 }, done = { .count = 0 };
+	AUTO(totals) struct totals counted = { .count = 0 }, done = { .count = 0 };
 	bool dry = ctl->option[OPT_DRY_RUN];
 	const struct totals *t;
 	struct asking q;

@@ -45,16 +45,35 @@ int64_t member_number(const struct json_value *object, const char *name)
 	return member(object, name, &v) && json_integer(&v, &n) == 0 ? n : 0;
 }
 
+char *value_raw(const struct json_value *v, size_t *ret_len)
+{
+	char *text;
+
+	if (v->kind != JSON_STRING)
+		return NULL;
+	text = need(malloc(3 * v->len + 1));
+	need_room(json_string(v, text, 3 * v->len + 1, ret_len));
+	text[*ret_len] = '\0';
+	return text;
+}
+
+char *member_raw(const struct json_value *object, const char *name)
+{
+	struct json_value v;
+	size_t len;
+
+	return member(object, name, &v) ? value_raw(&v, &len) : NULL;
+}
+
 char *value_text(const struct json_value *v)
 {
 	AUTO(buf) struct buf out = BUF_INIT(TEXT_MAX);
-	size_t len = v->len;
+	size_t len = 0;
 	char *text;
 
 	switch (v->kind) {
 	case JSON_STRING:
-		text = need(malloc(3 * v->len + 1));
-		need_room(json_string(v, text, 3 * v->len + 1, &len));
+		text = value_raw(v, &len);
 		text_escape(&out, text, len);
 		free(text);
 		break;

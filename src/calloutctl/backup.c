@@ -154,16 +154,12 @@ static int copy_keep(struct copy *t)
 
 static enum exit_status copy_finish(struct copy *t)
 {
-	AUTO(free) char *copy = need(strdup(t->path));
-	AUTO(fd) int directory = -1;
 	int r = copy_keep(t);
 
 	if (r == -EEXIST)
 		return in_the_way(t->path);
-	if (r == 0) {
-		directory = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		r = directory < 0 || fsync(directory) < 0 ? -errno : 0;
-	}
+	if (r == 0)
+		r = file_sync_directory_of(t->path);
 	return r < 0 ? complain(CTL_NO, "cannot write %s: %s", t->path, strerror(-r)) : CTL_OK;
 }
 

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "intake/captures.h"
 #include "private.h"
 
 #define INTERVAL_NS 500000000L
@@ -78,12 +79,10 @@ static enum exit_status take_one(struct watching *w, const struct json_value *f,
 	if (status != CTL_OK)
 		return status;
 	w->count++;
-	if (w->ctl->option[OPT_JSON]) {
+	if (w->ctl->option[OPT_JSON])
 		print_json(stdout, f);
-		putchar('\n');
-	} else {
+	else
 		printf("%s  %s  %s (%s)\n    calloutctl verify --file %s\n", time, client, verdict, answer, path);
-	}
 	fflush(stdout);
 	return CTL_OK;
 }
@@ -150,14 +149,13 @@ static enum exit_status look(struct watching *w)
 	return status;
 }
 
-static enum exit_status stop(struct ctl *ctl, const char *webhook)
+static enum exit_status stop(struct ctl *ctl, const char *webhook, struct answer *ret)
 {
-	AUTO(answer) struct answer a = ANSWER_INIT;
 	AUTO(buf) struct buf path = BUF_INIT(TEXT_MAX), body = BUF_INIT(TEXT_MAX);
 
 	webhook_path(webhook, "/capture/end", &path);
 	need_room(buf_append_text(&body, "{}"));
-	return client_post(ctl, path.data, &body, &a);
+	return client_post(ctl, path.data, &body, ret);
 }
 
 static enum exit_status wait_for_all(struct watching *w, const sigset_t *end)
@@ -165,10 +163,11 @@ static enum exit_status wait_for_all(struct watching *w, const sigset_t *end)
 	enum exit_status status = CTL_OK;
 
 	while (status == CTL_OK && !w->ended) {
+		AUTO(answer) struct answer a = ANSWER_INIT;
 		bool enough = pause_until_next(end);
 
 		if (enough)
-			status = stop(w->ctl, w->webhook);
+			status = stop(w->ctl, w->webhook, &a);
 		/* One that has ended by itself meanwhile has files still. */
 		if (status == CTL_OK || enough)
 			status = look(w);
@@ -189,12 +188,12 @@ static enum exit_status write_order(struct ctl *ctl, struct buf *body)
 
 	writer_object(&w, NULL);
 	if (ctl->option[OPT_NEXT]) {
-		if (!read_number(ctl->option[OPT_NEXT], &next) || next > 100)
-			return misused(ctl, "--next takes a number from 1 to 100, not '%s'", ctl->option[OPT_NEXT]);
+		if (!read_number(ctl->option[OPT_NEXT], &next) || next > CAPTURE_NEXT_MAX)
+			return misused(ctl, "--next takes a number from 1 to %d, not '%s'", CAPTURE_NEXT_MAX, ctl->option[OPT_NEXT]);
 		writer_int(&w, "next", next);
 	}
 	if (ctl->option[OPT_FOR]) {
-		if (duration_parse(ctl->option[OPT_FOR], &ms) < 0 || ms <= 0 || ms > 24LL * 3600 * 1000)
+		if (duration_parse(ctl->option[OPT_FOR], &ms) < 0 || ms <= 0 || ms > CAPTURE_FOR_MAX_MS)
 			return misused(ctl, "--for takes a time up to 24h, like 30m, not '%s'", ctl->option[OPT_FOR]);
 		writer_text(&w, "until", clock_text(clock_now_ms() + ms, until));
 	}
@@ -253,25 +252,16 @@ static enum exit_status watch(struct ctl *ctl)
 
 /* ---- --list ---- */
 
-static enum exit_status list(struct ctl *ctl)
+static void list_captures(const struct ctl *ctl, const struct json_value *root)
 {
-	static const char *const armed_heads[] = { "WEBHOOK", "SINCE", "UNTIL", ">NEXT", ">TAKEN", "UID", "STATE", NULL };
-	static const char *const file_heads[] = { "FILE", "WEBHOOK", "TIME", "CLIENT", "VERDICT", "ANSWER", ">BYTES", NULL };
-	AUTO(answer) struct answer a = ANSWER_INIT;
-	enum exit_status status = client_get(ctl, "/v1/captures", &a);
-	struct json_cursor c = { .at = NULL }, d = { .at = NULL };
+	static const char *const heads[] = { "WEBHOOK", "SINCE", "UNTIL", ">NEXT", ">TAKEN", "UID", "STATE", NULL };
+	struct json_cursor c = { .at = NULL };
 	struct json_value all, k;
 	struct table t;
 
-	if (status != CTL_OK)
-		return status;
-	if (ctl->option[OPT_JSON]) {
-		print_json(stdout, &a.root);
-		return CTL_OK;
-	}
-	table_begin(&t, armed_heads);
-	while (member(&a.root, "captures", &all) && json_next_element(&all, &c, &k)) {
-		char *ended = member_text(&k, "ended");
+	table_begin(&t, heads);
+	while (member(root, "captures", &all) && json_next_element(&all, &c, &k)) {
+		AUTO(free) char *ended = member_text(&k, "ended");
 
 		table_add(&t, member_text(&k, "webhook"), PAINT_NONE);
 		table_add(&t, member_when(&k, "since"), PAINT_NONE);
@@ -280,27 +270,52 @@ static enum exit_status list(struct ctl *ctl)
 		table_add(&t, member_text(&k, "taken"), PAINT_NONE);
 		table_add(&t, member_text(&k, "uid"), PAINT_NONE);
 		table_add(&t, *ended ? text_printf("ended: %s", ended) : text_printf("armed"), PAINT_NONE);
-		free(ended);
 	}
 	table_end(&t, ctl);
+}
+
+static void list_files(const struct ctl *ctl, const struct json_value *root)
+{
+	static const char *const heads[] = { "FILE", "WEBHOOK", "TIME", "CLIENT", "VERDICT", "ANSWER", ">BYTES", NULL };
+	struct json_cursor c = { .at = NULL };
+	struct json_value all, f;
+	struct table t;
+
+	table_begin(&t, heads);
+	while (member(root, "files", &all) && json_next_element(&all, &c, &f)) {
+		table_add(&t, member_text(&f, "file"), PAINT_NONE);
+		table_add(&t, member_text(&f, "webhook"), PAINT_NONE);
+		table_add(&t, member_when(&f, "time"), PAINT_NONE);
+		table_add(&t, member_text(&f, "client"), PAINT_NONE);
+		table_add(&t, member_text(&f, "verdict"), PAINT_NONE);
+		table_add(&t, member_text(&f, "answer"), PAINT_NONE);
+		table_add(&t, member_text(&f, "bytes"), PAINT_NONE);
+	}
+	table_end(&t, ctl);
+}
+
+static enum exit_status list(struct ctl *ctl)
+{
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	enum exit_status status = client_get(ctl, "/v1/captures", &a);
+
+	if (status != CTL_OK)
+		return status;
+	if (ctl->option[OPT_JSON]) {
+		print_json(stdout, &a.root);
+		return CTL_OK;
+	}
+	list_captures(ctl, &a.root);
 	putchar('\n');
-	table_begin(&t, file_heads);
-	while (member(&a.root, "files", &all) && json_next_element(&all, &d, &k)) {
-		table_add(&t, member_text(&k, "file"), PAINT_NONE);
-		table_add(&t, member_text(&k, "webhook"), PAINT_NONE);
-		table_add(&t, member_when(&k, "time"), PAINT_NONE);
-		table_add(&t, member_text(&k, "client"), PAINT_NONE);
-		table_add(&t, member_text(&k, "verdict"), PAINT_NONE);
-		table_add(&t, member_text(&k, "answer"), PAINT_NONE);
-		table_add(&t, member_text(&k, "bytes"), PAINT_NONE);
-	}
-	table_end(&t, ctl);
+	list_files(ctl, &a.root);
 	return CTL_OK;
 }
 
 enum exit_status cmd_capture(struct ctl *ctl)
 {
 	bool waits = ctl->option[OPT_NEXT] || ctl->option[OPT_FOR] || ctl->option[OPT_OUTPUT];
+	AUTO(answer) struct answer a = ANSWER_INIT;
+	enum exit_status status;
 
 	if (ctl->option[OPT_LIST]) {
 		if (ctl->arg_count || ctl->option[OPT_STOP] || waits)
@@ -313,9 +328,10 @@ enum exit_status cmd_capture(struct ctl *ctl)
 		return watch(ctl);
 	if (waits)
 		return misused(ctl, "--stop goes with nothing but WEBHOOK");
-	if (stop(ctl, ctl->args[0]) != CTL_OK)
-		return CTL_NO;
-	if (!ctl->option[OPT_JSON])
+	status = stop(ctl, ctl->args[0], &a);
+	if (status == CTL_OK && ctl->option[OPT_JSON])
+		print_json(stdout, &a.root);
+	else if (status == CTL_OK)
 		printf("The capture of %s has ended.\n", ctl->args[0]);
-	return CTL_OK;
+	return status;
 }

@@ -2,7 +2,7 @@
 #ifndef CALLOUTD_CALLOUTCTL_COPIES_H
 #define CALLOUTD_CALLOUTCTL_COPIES_H
 
-#include "recovery.h"
+#include "private.h"
 #include "store/backup.h"
 #include "store/store.h"
 

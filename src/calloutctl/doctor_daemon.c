@@ -55,7 +55,7 @@ static void look_at_webhook(struct doctor *d, const struct json_value *w)
 		doctor_tell(d, LEVEL_WARNING, "", "webhook %s: the latest %" PRId64 " callouts could not be stored; after 25 in a row Autotask switches it off",
 			    title, failing);
 	if (member(w, "callouts", &callouts) && member_number(&callouts, "signature") && !member_number(&callouts, "stored"))
-		doctor_tell(d, LEVEL_WARNING, "calloutctl verify --request FILE says why; is its secret at Autotask the one here?",
+		doctor_tell(d, LEVEL_WARNING, "calloutctl capture, then calloutctl verify --file FILE, says why; is its secret at Autotask the one here?",
 			    "webhook %s: %" PRId64 " callouts since the start had a wrong signature, and none a right one", title,
 			    member_number(&callouts, "signature"));
 	if (member_number(w, "guid_mismatches"))

@@ -128,14 +128,6 @@ static bool rights_are_good(struct doctor *d, const char *webhook, const char *p
 	return true;
 }
 
-/* The secret's length, without an editor's newline. */
-static size_t trimmed(const char *text, size_t len)
-{
-	if (len && text[len - 1] == '\n')
-		len--;
-	return len && text[len - 1] == '\r' ? len - 1 : len;
-}
-
 /* bytes are wiped by the caller. */
 static void look_at_value(struct doctor *d, struct seen_secrets *seen, const char *webhook, const char *path,
 			  const char *bytes, size_t len)
@@ -163,8 +155,7 @@ static void look_at_value(struct doctor *d, struct seen_secrets *seen, const cha
 	memcpy(s->bytes, bytes, len);
 }
 
-/* True: nothing is wrong with its rights, and its value was looked at. */
-static bool look_at_secret(struct doctor *d, struct seen_secrets *seen, const char *webhook, const char *path)
+static void look_at_secret(struct doctor *d, struct seen_secrets *seen, const char *webhook, const char *path)
 {
 	AUTO(free) char *bytes = NULL;
 	struct stat st;
@@ -175,19 +166,18 @@ static bool look_at_secret(struct doctor *d, struct seen_secrets *seen, const ch
 		r = errno;
 		doctor_tell(d, r == EACCES ? LEVEL_UNSEEN : LEVEL_ERROR, r == EACCES ? "run it as root" : "",
 			    "webhook %s: its secret %s: %s", webhook, path, strerror(r));
-		return false;
+		return;
 	}
 	if (!rights_are_good(d, webhook, path, &st))
-		return false;
+		return;
 	r = file_read(path, 4096, &bytes, &len);
 	if (r < 0) {
 		doctor_tell(d, r == -EACCES ? LEVEL_UNSEEN : LEVEL_ERROR, r == -EACCES ? "run it as root" : "",
 			    "webhook %s: the secret in %s: %s", webhook, path, strerror(-r));
-		return false;
+		return;
 	}
-	look_at_value(d, seen, webhook, path, bytes, trimmed(bytes, len));
+	look_at_value(d, seen, webhook, path, bytes, file_without_newline(bytes, len));
 	explicit_bzero(bytes, len);
-	return true;
 }
 
 static size_t count_secrets(const struct conf *c)
@@ -213,13 +203,13 @@ static void tell_no_credential(struct doctor *d, const char *path, int code)
 /* Autotask's API credentials: for calloutctl, and no business of calloutd's. */
 static void look_at_credential(struct doctor *d, const char *reference)
 {
-	static const char file[] = "file:";
-	const char *path = reference + sizeof(file) - 1;
-	AUTO(free) char *remedy = text_printf("chgrp calloutd-guard %s && chmod 0640 %s", path, path);
+	const char *path = file_named(reference);
+	AUTO(free) char *remedy = NULL;
 	struct stat st;
 
-	if (strncmp(reference, file, sizeof(file) - 1) != 0)
+	if (!path)
 		return;
+	remedy = text_printf("chgrp calloutd-guard %s && chmod 0640 %s", path, path);
 	if (stat(path, &st) < 0)
 		tell_no_credential(d, path, errno);
 	else if (st.st_mode & (S_IRWXO | S_IWGRP))
@@ -232,7 +222,6 @@ static void look_at_credential(struct doctor *d, const char *reference)
 
 void doctor_secrets(struct doctor *d)
 {
-	static const char file[] = "file:";
 	const struct conf *c = d->conf;
 	struct seen_secrets seen = { .count = 0 };
 	unsigned before = d->counts[LEVEL_ERROR] + d->counts[LEVEL_WARNING];
@@ -248,13 +237,13 @@ void doctor_secrets(struct doctor *d)
 		const struct conf_webhook *w = &c->webhooks[i];
 
 		for (size_t n = 0; n < w->secrets.count; n++) {
-			const char *reference = w->secrets.items[n];
+			const char *path = file_named(w->secrets.items[n]);
 
-			if (strncmp(reference, file, sizeof(file) - 1) == 0)
-				(void)look_at_secret(d, &seen, w->title, reference + sizeof(file) - 1);
+			if (path)
+				look_at_secret(d, &seen, w->title, path);
 			else
 				doctor_tell(d, LEVEL_UNSEEN, "", "webhook %s: %s is passed by systemd to calloutd alone", w->title,
-					    reference);
+					    w->secrets.items[n]);
 		}
 	}
 	if (seen.count && d->counts[LEVEL_ERROR] + d->counts[LEVEL_WARNING] == before)

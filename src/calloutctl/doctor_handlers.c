@@ -162,14 +162,18 @@ static void tell(struct doctor *d, const struct patient *p, const struct found *
 /* False: its runner gave no answer, and would give none about others. */
 static bool look_at(struct doctor *d, const char *name)
 {
-	AUTO(free) char *path = text_printf("/v1/handlers/%s/look", name);
-	const struct request q = { .method = "GET", .path = path, .timeout_ms = LOOK_MS };
+	AUTO(buf) struct buf path = BUF_INIT(TEXT_MAX);
+	struct request q = { .method = "GET", .timeout_ms = LOOK_MS };
 	AUTO(answer) struct answer a = ANSWER_INIT;
 	struct json_cursor c = { .at = NULL };
 	struct json_value list, item;
 	struct error err = { "" };
 	unsigned n = 0;
 
+	need_room(buf_append_text(&path, "/v1/handlers"));
+	path_add(&path, name);
+	path_add(&path, "look");
+	q.path = path.data;
 	if (client_ask(d->ctl, &q, &a, &err) < 0 || a.status != 200 || !a.json) {
 		AUTO(free) char *why = a.json ? member_text(&a.root, "error") : need(strdup(err.text));
 

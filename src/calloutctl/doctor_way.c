@@ -63,25 +63,22 @@ static void arrival_free(struct arrival *a)
 /* Whoever looks: secret_load() would refuse the daemon's own file to root. 0 or -errno. */
 static int read_secret(const char *reference, struct secret *ret)
 {
-	static const char file[] = "file:";
+	const char *path = file_named(reference);
 	AUTO(free) char *bytes = NULL;
 	size_t len;
-	int r;
+	int r = path ? file_read(path, SECRET_MAX + 2, &bytes, &len) : -ENOENT;
 
-	if (strncmp(reference, file, sizeof(file) - 1) != 0)
-		return -ENOENT;
-	r = file_read(reference + sizeof(file) - 1, SECRET_MAX, &bytes, &len);
 	if (r < 0)
 		return r;
-	ret->len = len;
-	if (ret->len && bytes[ret->len - 1] == '\n')
-		ret->len--;
-	if (ret->len && bytes[ret->len - 1] == '\r')
-		ret->len--;
+	ret->len = file_without_newline(bytes, len);
+	if (ret->len > SECRET_MAX) {
+		ret->len = 0;
+		r = -EFBIG;
+	}
 	memcpy(ret->bytes, bytes, ret->len);
 	ret->bytes[ret->len] = '\0';
 	explicit_bzero(bytes, len);
-	return 0;
+	return r;
 }
 
 static int sign(struct probe *p)
@@ -97,21 +94,6 @@ static int sign(struct probe *p)
 		r = signature_make(ring, p->body, strlen(p->body), p->signature);
 	explicit_bzero(&secret, sizeof(secret));
 	return r;
-}
-
-/* A string member with its characters as they are; NULL: there is none. */
-static char *member_raw(const struct json_value *o, const char *name)
-{
-	struct json_value v;
-	size_t len = 0;
-	char *text;
-
-	if (!member(o, name, &v) || v.kind != JSON_STRING)
-		return NULL;
-	text = need(malloc(3 * v.len + 1));
-	need_room(json_string(&v, text, 3 * v.len + 1, &len));
-	text[len] = '\0';
-	return text;
 }
 
 /* False: told why there is none. */

@@ -63,7 +63,6 @@ static bool always(const struct init *in)
 /* In this order: later ones look at earlier answers. */
 static const struct question {
 	enum option_id option;
-	const char *name;               /* of what is wrong with an answer */
 	const char *ask, *why;          /* NULL: not asked, the default unless there is the option */
 	const char *nothing;            /* what an empty default is called */
 	void (*fallback)(const struct init *in, struct buf *out);
@@ -71,37 +70,37 @@ static const struct question {
 	bool (*asked)(const struct init *in);
 	bool once;                      /* for the whole configuration: not with --add */
 } questions[] = {
-	{ OPT_ENTITY, "--entity",
+	{ OPT_ENTITY,
 	  "What should Autotask call out for: Ticket, Company, Contact, ConfigurationItem,\nTicketNote?",
 	  "Each kind of record gets a webhook of its own; several are separated by commas.", NULL,
 	  fallback_entities, init_set_entities, always, false },
-	{ OPT_WEBHOOK, "--webhook", NULL, NULL, NULL, no_fallback, init_set_webhook, always, false },
-	{ OPT_EVENTS, "--events",
+	{ OPT_WEBHOOK, NULL, NULL, NULL, no_fallback, init_set_webhook, always, false },
+	{ OPT_EVENTS,
 	  "On which events: create, update, delete?",
 	  "Autotask calls out for these only.", NULL,
 	  fallback_events, init_set_events, always, false },
-	{ OPT_PUBLIC_URL, "--public-url",
+	{ OPT_PUBLIC_URL,
 	  "At which address will Autotask reach this machine? Like https://hooks.example.net",
 	  "It becomes part of the URL there; it needs a public name and a valid certificate.", "not known yet",
 	  no_fallback, init_set_public_url, always, true },
-	{ OPT_TLS_CERTIFICATE, "--tls-certificate",
+	{ OPT_TLS_CERTIFICATE,
 	  "Which file has the certificate, if calloutd is to take HTTPS itself?",
 	  "Without, it listens on 127.0.0.1:9080 for a proxy here (nginx, Caddy) that has one.",
 	  "none: a proxy has it", no_fallback, init_set_certificate, always, true },
-	{ OPT_TLS_KEY, "--tls-key",
+	{ OPT_TLS_KEY,
 	  "Which file has the certificate's key?",
 	  "HTTPS needs both.", NULL,
 	  fallback_key, init_set_key, with_certificate, true },
-	{ OPT_LISTEN, "--listen", NULL, NULL, NULL, fallback_listen, init_set_listen, always, true },
-	{ OPT_HANDLER, "--handler",
+	{ OPT_LISTEN, NULL, NULL, NULL, fallback_listen, init_set_listen, always, true },
+	{ OPT_HANDLER,
 	  "What should the example handler be called?",
 	  "A handler is a program that is run for each callout; this one is for you to change.", NULL,
 	  fallback_handler, init_set_handler, always, false },
-	{ OPT_USERNAME, "--username",
+	{ OPT_USERNAME,
 	  "What is the user name of your API user at Autotask?",
 	  "With one, calloutctl makes the webhook there; else you do. It can come later, too.", "none",
 	  no_fallback, init_set_username, always, true },
-	{ OPT_OWNER, "--owner", NULL, NULL, NULL, no_fallback, init_set_owner, always, false },
+	{ OPT_OWNER, NULL, NULL, NULL, no_fallback, init_set_owner, always, false },
 };
 
 /* Options that say where, and how to speak: they answer nothing. */
@@ -179,10 +178,10 @@ static enum exit_status answer(struct init *in, const struct question *q, bool a
 	int r;
 
 	if (in->ctl->repeated[q->option])
-		return misused(in->ctl, "%s is given twice; a list has commas", q->name);
+		return misused(in->ctl, "--%s is given twice; a list has commas", option_name(q->option));
 	if (q->once && in->add)
-		return given ? misused(in->ctl, "%s is for the whole configuration; with --add, change it in %s", q->name, in->main)
-			     : CTL_OK;
+		return given ? misused(in->ctl, "--%s is for the whole configuration; with --add, change it in %s",
+				       option_name(q->option), in->main) : CTL_OK;
 	q->fallback(in, &fallback);
 	if (asking && q->ask && q->asked(in))
 		return ask(in, q, fallback.data);
@@ -190,7 +189,8 @@ static enum exit_status answer(struct init *in, const struct question *q, bool a
 	r = q->set(in, text, &err);
 	if (r == 0)
 		return CTL_OK;
-	return complain(r == -EEXIST ? CTL_NO : CTL_USAGE, *text ? "%s '%s' %s" : "%s%s %s", q->name, text, err.text);
+	return complain(r == -EEXIST ? CTL_NO : CTL_USAGE, *text ? "--%s '%s' %s" : "--%s%s %s", option_name(q->option), text,
+			err.text);
 }
 
 enum exit_status init_ask(struct init *in)

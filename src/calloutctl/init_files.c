@@ -206,14 +206,14 @@ static int sync_directories(const struct init *in, struct error *err)
 	char path[PATH_MAX + 16];
 
 	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
-		AUTO(fd) int fd = -1;
+		int r;
 
 		(void)snprintf(path, sizeof(path), "%s%s", in->directory, directories[i].name);
 		if (!directories[i].wanted(in))
 			continue;
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 || fsync(fd) < 0)
-			return failed_at(path, -errno, err);
+		r = file_sync(path);
+		if (r < 0)
+			return failed_at(path, r, err);
 	}
 	return 0;
 }

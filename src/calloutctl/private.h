@@ -185,6 +185,9 @@ int64_t member_number(const struct json_value *object, const char *name);
  */
 char *member_text(const struct json_value *object, const char *name);
 char *value_text(const struct json_value *v);
+/* A string's characters as they are, not for a terminal; a NUL follows, which *ret_len does not count. NULL: no string. free() it. */
+char *value_raw(const struct json_value *v, size_t *ret_len);
+char *member_raw(const struct json_value *object, const char *name);
 /* A moment in local time, "" for none. free() it. */
 char *member_when(const struct json_value *object, const char *name);
 /* The moment in milliseconds, or 0. */
@@ -332,11 +335,11 @@ struct bulk {
 };
 /* What the options pick out: counted, and unless --dry-run, done. event: named, or 0. */
 enum exit_status bulk_run(struct ctl *ctl, const struct bulk *b, int64_t event);
-/* `retry --quarantined`. */
-enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
 /* The same with a question between counting and doing, which may end it. */
 enum exit_status bulk_run_if(struct ctl *ctl, const struct bulk *b, int64_t event,
 			     enum exit_status (*agreed)(struct ctl *ctl, int64_t count));
+/* `retry --quarantined`: what is not understood is read again. event: named, or 0. */
+enum exit_status quarantined_run(struct ctl *ctl, int64_t event);
 
 /* send.c: where callouts are received */
 struct target {

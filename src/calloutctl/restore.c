@@ -1,7 +1,6 @@
 /* restore.c - `calloutctl restore`: a copy in the place of the store, while calloutd is stopped. */
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "copies.h"
@@ -43,6 +42,7 @@ static void write_result(const struct ctl *ctl, const struct backup_facts *f, co
 	writer_object(&w, NULL);
 	writer_text(&w, "file", ctl->args[0]);
 	writer_text(&w, "state_directory", directory);
+	writer_bool(&w, "dry_run", !done);
 	writer_bool(&w, "restored", done);
 	writer_text(&w, "aside", done && *done->aside ? done->aside : NULL);
 	writer_bool(&w, "held", done && ctl->option[OPT_HOLD]);
@@ -122,10 +122,11 @@ enum exit_status cmd_restore(struct ctl *ctl)
 	if (access(directory, W_OK) < 0 && errno == EACCES)
 		return complain(CTL_NO, "may not write to %s: use sudo", directory);
 	r = backup_look(o.from, false, &f, &err);
-	if (r == 0)
-		r = backup_restore(&o, &done, &err);
+	if (r < 0)
+		return refused(r, &err);
+	r = backup_restore(&o, &done, &err);
 	progress_end(&progress);
-	if (r == -EBUSY && strstr(err.text, "process"))
+	if (r == -EBUSY)        /* not of the copy, which was looked at: of the directory */
 		return in_use(err.text);
 	if (r < 0)
 		return refused(r, &err);

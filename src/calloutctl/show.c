@@ -158,14 +158,10 @@ static void print_block(const struct json_value *o, const char *name, const char
 {
 	struct json_value v;
 	size_t len = 0;
+	AUTO(free) char *text = member(o, name, &v) ? value_raw(&v, &len) : NULL;
 
-	if (!member(o, name, &v) || v.kind != JSON_STRING)
-		return;
-
-	AUTO(free) char *text = need(malloc(3 * v.len + 1));
-
-	need_room(json_string(&v, text, 3 * v.len + 1, &len));
-	print_lines(stdout, indent, text, len);
+	if (text)
+		print_lines(stdout, indent, text, len);
 }
 
 static void print_output(const struct json_value *a, const char *name, const char *bytes_name)

@@ -61,11 +61,6 @@ static inline void auto_rotation(struct rotation *r)
 
 /* ---- where the secrets are ---- */
 
-static const char *file_of(const char *reference)
-{
-	return strncmp(reference, "file:", strlen("file:")) == 0 ? reference + strlen("file:") : NULL;
-}
-
 /* Where a file really is, also one that is yet to be made. */
 static char *resolved(const char *path)
 {
@@ -78,8 +73,8 @@ static char *resolved(const char *path)
 static bool two_files(struct rotation *r)
 {
 	const struct conf_list *secrets = &r->w->secrets;
-	const char *first = file_of(secrets->items[0]);
-	const char *second = secrets->count > 1 ? file_of(secrets->items[1]) : NULL;
+	const char *first = file_named(secrets->items[0]);
+	const char *second = secrets->count > 1 ? file_named(secrets->items[1]) : NULL;
 
 	if (!first) {
 		(void)complain(CTL_NO, "%s: webhook \"%s\": its first secret is not a \"file:\", so it cannot be replaced here; "
@@ -107,7 +102,7 @@ static bool uses(const struct conf_webhook *w, const char *file)
 	bool found = false;
 
 	for (size_t i = 0; !found && i < w->secrets.count; i++) {
-		const char *path = file_of(w->secrets.items[i]);
+		const char *path = file_named(w->secrets.items[i]);
 		AUTO(free) char *full = path ? resolved(path) : NULL;
 
 		found = full && strcmp(full, file) == 0;

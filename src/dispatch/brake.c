@@ -216,7 +216,7 @@ static void tell(const struct lane *l, const struct delivery_ref *ref)
 		"handler %s: %s is held from event %" PRId64 " on, since more than %u events of it came in %s: "
 		"does the handler cause them? When that is clear: calloutctl release %s --record %s",
 		l->state.name, callout_loggable(ref->record), ref->event, l->brake.limit.count, per, l->state.name,
-		     callout_loggable(ref->record));
+		callout_loggable(ref->record));
 }
 
 unsigned brake_hold(struct lane *l, const struct delivery_ref *ref, bool parked)

@@ -132,7 +132,7 @@ unsigned start_failed(struct lane *l, int64_t event, int r, const struct moment 
 
 unsigned lane_start(struct lane *l, const struct choice *c, const struct moment *now)
 {
-	__attribute__((cleanup(auto_load))) struct load w = { .body = NULL, .env = NULL };
+	AUTO(load) struct load w = { .body = NULL, .env = NULL };
 	struct delivery_ref ref = c->slot->ref;
 	struct errand *e;
 	int r;

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "private.h"
 
 struct looking {
@@ -205,13 +206,12 @@ static void look_at_directory(struct looking *l, const struct conf_handler *h, c
 
 static void look_at_files(struct looking *l, const struct conf_handler *h)
 {
-	static const char file[] = "file:";
-
 	for (size_t i = 0; i < h->environment.count; i++) {
 		const char *equals = strchr(h->environment.items[i], '=');
+		const char *path = equals ? file_named(equals + 1) : NULL;
 
-		if (equals && strncmp(equals + 1, file, sizeof(file) - 1) == 0)
-			(void)reach(l, WIRE_STEP_FILE, equals + sizeof(file), R_OK);
+		if (path)
+			(void)reach(l, WIRE_STEP_FILE, path, R_OK);
 	}
 }
 

@@ -61,16 +61,6 @@ static int put_text(struct variables *v, const char *name, const char *value)
 	return put(v, name, strlen(name), value, strlen(value));
 }
 
-/* As secrets are read: one newline at the end is the editor's, not the value's. */
-static size_t without_newline(const char *value, size_t len)
-{
-	if (len > 0 && value[len - 1] == '\n')
-		len--;
-	if (len > 0 && value[len - 1] == '\r')
-		len--;
-	return len;
-}
-
 static int put_file(struct variables *v, const struct conf_handler *h, const char *name, int name_len,
 		    const char *path, struct error *err)
 {
@@ -92,7 +82,7 @@ static int put_file(struct variables *v, const struct conf_handler *h, const cha
 	if (r < 0)
 		return error_set(err, EACCES, "environment %.*s of handler '%s': the runner cannot read '%s': %s",
 				 name_len, name, h->title, path, strerror(-r));
-	len = without_newline(value, len);
+	len = file_without_newline(value, len);
 	if (memchr(value, '\0', len))
 		r = error_set(err, EACCES, "environment %.*s of handler '%s': '%s' holds a NUL byte", name_len,
 			      name, h->title, path);
@@ -104,16 +94,16 @@ static int put_file(struct variables *v, const struct conf_handler *h, const cha
 
 static int put_configured(struct variables *v, const struct conf_handler *h, struct error *err)
 {
-	static const char file[] = "file:";
-
 	for (size_t i = 0; i < h->environment.count; i++) {
 		const char *item = h->environment.items[i], *equals = strchr(item, '=');
+		const char *path;
 		int r;
 
 		if (!equals)
 			continue;       /* conf.h promises one */
-		if (strncmp(equals + 1, file, sizeof(file) - 1) == 0)
-			r = put_file(v, h, item, (int)(equals - item), equals + sizeof(file), err);
+		path = file_named(equals + 1);
+		if (path)
+			r = put_file(v, h, item, (int)(equals - item), path, err);
 		else
 			r = put(v, item, (size_t)(equals - item), equals + 1, strlen(equals + 1));
 		if (r < 0)

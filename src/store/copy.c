@@ -15,28 +15,6 @@
 #define FLUSH_STEPS 8           /* so that a callout's fsync never waits for more than this of ours */
 #define PROGRESS_STEPS 100000   /* of SQLite's machine between two looks around: some ms */
 
-int copy_sync(const char *path)
-{
-	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
-int copy_sync_directory_of(const char *path)
-{
-	char directory[PATH_MAX];
-	char *slash;
-
-	(void)snprintf(directory, sizeof(directory), "%s", path);
-	slash = strrchr(directory, '/');
-	if (!slash)
-		return copy_sync(".");
-	slash[slash == directory] = '\0';
-	return copy_sync(directory);
-}
-
 void copy_remove(const char *path)
 {
 	static const char *const ends[] = { "-journal", "-wal", "-shm", "" };

@@ -28,9 +28,6 @@ int copy_open(const char *path, sqlite3 **ret);
 int copy_open_still(const char *path, sqlite3 **ret);
 /* Every page and index. 0 or -EUCLEAN with what is wrong in detail. */
 int copy_check(sqlite3 *db, const struct backup_watch *watch, char *detail, size_t cap);
-/* fsync() of a file, or of the directory it is in. 0 or -errno. */
-int copy_sync(const char *path);
-int copy_sync_directory_of(const char *path);
 /* The file and what SQLite may have put beside it. */
 void copy_remove(const char *path);
 

@@ -7,11 +7,9 @@
  * sentence in its place that names it (dispatch/settle.c); where retention has removed that, runs nearby
  * of the same handler, begun and ended in the same milliseconds, are taken to be it.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/auto.h"
 #include "private.h"
@@ -41,14 +39,6 @@ static int keep(struct forget *f, int64_t event)
 	return 0;
 }
 
-static bool is_asked(const struct delivery_key *keys, size_t count, int64_t handler, int64_t event)
-{
-	for (size_t i = 0; i < count; i++)
-		if (keys[i].handler == handler && keys[i].event == event)
-			return true;
-	return false;
-}
-
 /* What of this event waits or runs; a running one waits as far as the store knows. */
 static int unfinished(struct store *s, const struct forget *f, int64_t event, unsigned *waiting, unsigned *running)
 {
@@ -60,7 +50,7 @@ static int unfinished(struct store *s, const struct forget *f, int64_t event, un
 		r = delivery_state(s, s->handlers[i].id, event, &state);
 		if (r == -ENOENT)
 			r = 0;
-		else if (r == 0 && is_asked(f->running, f->running_count, s->handlers[i].id, event))
+		else if (r == 0 && delivery_among(f->running, f->running_count, s->handlers[i].id, event))
 			(*running)++;
 		else if (r == 0 && (state == DELIVERY_WAITING || state == DELIVERY_PARKED))
 			(*waiting)++;
@@ -308,43 +298,6 @@ static int remove_step(struct store *s, struct forget *f)
 	if (r == 0 && (size_t)f->then.at >= f->then.events)
 		f->then.phase = FORGET_REMOVED;
 	return r;
-}
-
-/* ---- copies that upgrades left ---- */
-
-AUTO_DEFINE(DIR, DIR *, closedir)
-
-/* "calloutd.db.v3", also one that was not finished. */
-static bool is_copy(const char *name)
-{
-	static const char start[] = STORE_FILE ".v", before[] = STORE_FILE ".before-restore-";
-
-	if (strncmp(name, before, strlen(before)) == 0)
-		return true;
-	if (strncmp(name, start, strlen(start)) != 0)
-		return false;
-	name += strlen(start);
-	name += strspn(name, "0123456789");
-	return !*name || strcmp(name, ".new") == 0;
-}
-
-int store_forget_copies(struct store *s, bool dry, unsigned *ret_count)
-{
-	AUTO(free) char *directory = strndup(s->path, strlen(s->path) - strlen(STORE_FILE));
-	AUTO(DIR) DIR *dir = directory ? opendir(directory) : NULL;
-	const struct dirent *d;
-
-	*ret_count = 0;
-	if (!dir)
-		return directory ? -errno : -ENOMEM;
-	while ((d = readdir(dir))) {
-		if (!is_copy(d->d_name))
-			continue;
-		if (!dry && unlinkat(dirfd(dir), d->d_name, 0) < 0)
-			return -errno;
-		(*ret_count)++;
-	}
-	return 0;
 }
 
 /* ---- a step ---- */

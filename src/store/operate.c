@@ -107,17 +107,9 @@ int operate_put_back(struct request *q, const struct found *d)
 	return 1;
 }
 
-static bool is_running(const struct request *q, const struct found *d)
-{
-	for (size_t i = 0; i < q->running_count; i++)
-		if (q->running[i].handler == d->h->id && q->running[i].event == d->event)
-			return true;
-	return false;
-}
-
 static bool may_drop(const struct request *q, const struct found *d)
 {
-	if (is_running(q, d))
+	if (delivery_among(q->running, q->running_count, d->h->id, d->event))
 		return false;
 	if (d->state == DELIVERY_FAILED)
 		return true;

@@ -83,7 +83,7 @@ int restore_finish(const char *directory, char *ret_aside)
 	if (r == 0)
 		r = move_wal(wal, aside_wal);
 	if (r == 0)
-		r = copy_sync(directory);
+		r = file_sync(directory);
 	if (r < 0)
 		return r;
 	(void)unlink(shm);
@@ -91,7 +91,7 @@ int restore_finish(const char *directory, char *ret_aside)
 		return -errno;
 	if (ret_aside && any)
 		(void)snprintf(ret_aside, PATH_MAX, "%s", aside);
-	return copy_sync(directory);
+	return file_sync(directory);
 }
 
 /* ---- the store that is there ---- */
@@ -198,7 +198,7 @@ static int give_to_owner(const char *path, const char *directory)
 		return -errno;
 	if (st.st_uid != geteuid() && chown(path, st.st_uid, st.st_gid) < 0)
 		return -errno;
-	return chmod(path, 0600) < 0 ? -errno : copy_sync(path);
+	return chmod(path, 0600) < 0 ? -errno : file_sync(path);
 }
 
 static int make(const struct restore_options *o, const struct backup_facts *f, int64_t event)
@@ -220,7 +220,7 @@ static int make(const struct restore_options *o, const struct backup_facts *f, i
 		r = -errno;
 	if (r < 0)
 		copy_remove(path);
-	return r < 0 ? r : copy_sync(o->directory);
+	return r < 0 ? r : file_sync(o->directory);
 }
 
 static int restore_locked(const struct restore_options *o, struct restored *ret, struct error *err)

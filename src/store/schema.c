@@ -250,11 +250,11 @@ static int copy_before(sqlite3 *db, const char *path, int64_t version, struct er
 	if (r == 0)
 		r = copy_pages(db, aside, 0, NULL);
 	if (r == 0)
-		r = copy_sync(aside);
+		r = file_sync(aside);
 	if (r == 0 && rename(aside, copy) < 0)
 		r = -errno;
 	if (r == 0)
-		r = copy_sync_directory_of(copy);
+		r = file_sync_directory_of(copy);
 	if (r == 0)
 		return 0;
 	(void)unlink(aside);

@@ -3,6 +3,7 @@
 
 bats_require_minimum_version 1.5.0
 load lib
+load api
 load ../blocks
 
 setup() { make_home; }
@@ -39,8 +40,6 @@ counts() { [ "$(ctl status --json | jq ".handlers[] | select(.handler == \"$1\")
 send() { [ "$(post "$(body "$@")")" = 200 ]; }
 fails() { run --separate-stderr ctl "${@:2}"; [ "$status" = "$1" ] || { echo "status $status: $output $stderr"; return 1; }; }
 stored() { sqlite3 -cmd '.timeout 5000' "$T/state/calloutd.db" "$1"; }
-# on_terminal COMMAND...: as somebody at a terminal sees it.
-on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@")" /dev/null; }
 
 @test "replay: a handler that came later gets what it wants of what was stored, in order, once" {
 	conf record
@@ -322,38 +321,34 @@ on_terminal() { script -qec "$(printf '%q ' "$BUILD/calloutctl" --socket "$ADMIN
 	ctl retry --quarantined --dry-run --json | jq -e '.recordings == 1 and .events == 1'
 }
 
-# api PATH BODY: prints the status; the answer is in $T/api.
-api() { curl -s -o "$T/api" -w '%{http_code}' --max-time 60 --unix-socket "$ADMIN" "http://localhost$1" -d "$2"; }
-said() { jq -e "$1" "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; }; }
-
 @test "the API: steps, dry runs, and what is refused" {
 	conf record other
 	start_daemon
 	for id in 1 2 3; do send "$id"; done
 	poll 10 counts record done 3
-	[ "$(api /v1/retry '{"failed":true,"dry_run":true}')" = 400 ]; said '.error | contains("after")'
-	[ "$(api /v1/retry '{"after":0}')" = 400 ]; said '.error | contains("say which")'
-	[ "$(api /v1/drop '{"handler":"record","record":"Ticket/1"}')" = 400 ]; said '.error | contains("after")'
-	[ "$(api /v1/drop '{"handler":"record","skip_late":true,"after":0}')" = 400 ]
-	[ "$(api /v1/replay '{"handler":"record","after":0}')" = 400 ]; said '.error | contains("since when")'
-	[ "$(api /v1/replay '{"since":"2025-01-01T00:00:00Z","after":0}')" = 400 ]
-	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z"}')" = 400 ]
-	[ "$(api /v1/replay '{"handler":"nobody","since":"2025-01-01T00:00:00Z","after":0}')" = 404 ]
-	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z","after":-1}')" = 400 ]
-	[ "$(api /v1/retry '{"failed":true,"handler":"nobody","after":0}')" = 404 ]
-	[ "$(api /v1/quarantined '{}')" = 400 ]
-	[ "$(api /v1/quarantined '{"event":99}')" = 404 ]
-	[ "$(api /v1/quarantined '{"event":1}')" = 409 ]
-	[ "$(api /v1/quarantined '{"event":1,"handler":"record"}')" = 400 ]
-	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z","after":0,"again":true,"dry_run":true}')" = 200 ]
+	[ "$(api /v1/retry -d '{"failed":true,"dry_run":true}')" = 400 ]; refused 'after'
+	[ "$(api /v1/retry -d '{"after":0}')" = 400 ]; refused 'say which'
+	[ "$(api /v1/drop -d '{"handler":"record","record":"Ticket/1"}')" = 400 ]; refused 'after'
+	[ "$(api /v1/drop -d '{"handler":"record","skip_late":true,"after":0}')" = 400 ]
+	[ "$(api /v1/replay -d '{"handler":"record","after":0}')" = 400 ]; refused 'since when'
+	[ "$(api /v1/replay -d '{"since":"2025-01-01T00:00:00Z","after":0}')" = 400 ]
+	[ "$(api /v1/replay -d '{"handler":"record","since":"2025-01-01T00:00:00Z"}')" = 400 ]
+	[ "$(api /v1/replay -d '{"handler":"nobody","since":"2025-01-01T00:00:00Z","after":0}')" = 404 ]
+	[ "$(api /v1/replay -d '{"handler":"record","since":"2025-01-01T00:00:00Z","after":-1}')" = 400 ]
+	[ "$(api /v1/retry -d '{"failed":true,"handler":"nobody","after":0}')" = 404 ]
+	[ "$(api /v1/quarantined -d '{}')" = 400 ]
+	[ "$(api /v1/quarantined -d '{"event":99}')" = 404 ]
+	[ "$(api /v1/quarantined -d '{"event":1}')" = 409 ]
+	[ "$(api /v1/quarantined -d '{"event":1,"handler":"record"}')" = 400 ]
+	[ "$(api /v1/replay -d '{"handler":"record","since":"2025-01-01T00:00:00Z","after":0,"again":true,"dry_run":true}')" = 200 ]
 	said '. == {"count": 3, "handlers": [{"handler": "record", "count": 3}], "no_body": 0, "late": 0, "next": null}'
-	[ "$(api /v1/replay '{"handler":"record","since":"2025-01-01T00:00:00Z","after":2,"again":true,"dry_run":true}')" = 200 ]
+	[ "$(api /v1/replay -d '{"handler":"record","since":"2025-01-01T00:00:00Z","after":2,"again":true,"dry_run":true}')" = 200 ]
 	said '.count == 1 and .next == null'
-	[ "$(api /v1/retry '{"event":2,"after":0,"dry_run":true}')" = 200 ]
+	[ "$(api /v1/retry -d '{"event":2,"after":0,"dry_run":true}')" = 200 ]
 	said '.count == 2 and ([.handlers[].handler] | sort) == ["other", "record"]'
-	[ "$(api /v1/retry '{"event":2,"after":0,"handler":"other"}')" = 200 ]; said '.count == 1'
+	[ "$(api /v1/retry -d '{"event":2,"after":0,"handler":"other"}')" = 200 ]; said '.count == 1'
 	poll 10 ran other 4
-	[ "$(api /v1/quarantined '{"after":0}')" = 200 ]
+	[ "$(api /v1/quarantined -d '{"after":0}')" = 200 ]
 	said '. == {"events": 0, "count": 0, "handlers": [], "no_body": 0, "recordings": 0, "known": 0, "left": [], "next": null}'
 }
 

@@ -2,19 +2,11 @@
 # The operators' API, route by route, from outside: answers, refusals, who is logged, limits.
 
 load lib
+load api
 
 setup() { make_home; }
 teardown() { clean_home; }
 
-# api PATH [CURL-ARGUMENT...]: prints the status; the answer is in $T/api.
-api() {
-	local path=$1
-	shift
-	curl -s -o "$T/api" -w '%{http_code}' --max-time 60 --unix-socket "$ADMIN" "$@" "http://localhost$path"
-}
-# said JQ-EXPRESSION: it holds for the last answer.
-said() { jq -e "$1" "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; }; }
-refused() { jq -e --arg text "$1" '.error | contains($text)' "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; }; }
 
 # state EVENT STATE: of its first delivery.
 state() { [ "$(api "/v1/events/$1")" = 200 ] && jq -e ".deliveries[0].state == \"$2\"" "$T/api" >/dev/null; }

@@ -212,6 +212,7 @@ whole_or_nothing() {
 	said '1 waiting'
 	stop_daemon
 	run -0 ctl restore "$T/copy" --dry-run
+	ctl restore "$T/copy" --dry-run --json | jq -e '.dry_run and (.restored | not) and .newest_event == 3'
 	[ "$(sql "$T/state/calloutd.db" 'SELECT max(id) FROM event')" = 4 ]
 	run -1 ctl restore "$T/copy"
 	said 'has events that the copy lacks (up to 4; the copy: up to 3)'

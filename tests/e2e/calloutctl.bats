@@ -23,12 +23,6 @@ fails() {
 	run ctl "$@"
 	[ "$status" = "$want" ] || { echo "status $status instead of $want: $output"; return 1; }
 }
-# on_terminal ARGUMENT...: calloutctl with a terminal for all its streams; what it wrote.
-on_terminal() {
-	local line
-	printf -v line '%q ' "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@"
-	TERM=xterm script -qec "$line" /dev/null
-}
 # A failing handler, its schedule at an end.
 conf_failing() {
 	handler record <<-'EOF'
@@ -72,7 +66,8 @@ dead_letters() { [ "$(ctl events --json --state failed | wc -l)" = "$1" ]; }
 
 @test "nobody there: 3, and what to do" {
 	for command in status config reload events 'show 1' tail 'retry --failed' 'drop 1' 'hold record' \
-		'release record' 'try record 1'; do
+		'release record' 'try record 1' 'replay --handler record --since 1h' 'retry --quarantined' \
+		'forget --entity Ticket --id 1' 'capture --list' "capture record --output $T" 'capture record --stop' "backup $T/copy"; do
 		# shellcheck disable=SC2086
 		fails 3 $command
 		[[ $output == *"$ADMIN"*'systemctl status calloutd'* ]]

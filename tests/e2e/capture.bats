@@ -22,6 +22,7 @@ ends_with() {
 	wait "$pid" || status=$?
 	[ "$status" = "$1" ] || { cat "$T/said"; return 1; }
 }
+armed() { ctl status --json | jq -e '.captures | length == 1' >/dev/null; }
 kept() { find "$T/state/captures" -type f 2>/dev/null | wc -l; }
 has_files() { [ "$(find "$T/got" -name '*.http' | wc -l)" -ge "$1" ]; }
 only() { find "$T/got" -name '*.http' | sort | sed -n "${1}p"; }
@@ -157,6 +158,19 @@ raw() {
 	ends_with 1
 	run ctl capture tickets --stop
 	[ "$status" = 1 ]
+	capture tickets
+	[ "$(ctl capture tickets --stop --json)" = '{}' ]
+	ends_with 1
+
+	# As JSON: a line for each request, and nothing else.
+	"$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" capture tickets --next 2 --json --output "$T/got" >"$T/said" 2>&1 3>&- &
+	CTL=$!
+	poll 15 armed
+	[ "$(post "$(body 7)")" = 200 ]
+	[ "$(SECRET=another post "$(body 8)")" = 401 ]
+	ends_with 0
+	[ "$(jq -r .answer "$T/said" | tr '\n' ' ')" = '200 401 ' ]
+	[ "$(wc -l <"$T/said")" = 2 ]
 
 	capture tickets --for 1s
 	ends_with 1

@@ -2,21 +2,13 @@
 # What calloutctl's recover, webhook apply and guard tell the daemon: events handed over, registrations, findings.
 
 load lib
+load api
 
 setup() { make_home; }
 teardown() { clean_home; }
 
-# api PATH [CURL-ARGUMENT...]: prints the status; the answer is in $T/api.
-api() {
-	local path=$1
-	shift
-	curl -s -o "$T/api" -w '%{http_code}' --max-time 60 --unix-socket "$ADMIN" "$@" "http://localhost$path"
-}
 # hand FILE [QUERY]: an event from the error log; prints the status.
 hand() { api "/v1/webhooks/tickets/events?source=recovered${2:+&$2}" --data-binary "@$1"; }
-# said JQ-EXPRESSION: it holds for the last answer.
-said() { jq -e "$1" "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; }; }
-refused() { jq -e --arg text "$1" '.error | contains($text)' "$T/api" >/dev/null || { head -c 1000 "$T/api"; return 1; }; }
 # shown EVENT JQ-EXPRESSION: of the event.
 shown() { [ "$(api "/v1/events/$1")" = 200 ] && said "$2"; }
 settled() { shown "$1" '.deliveries | length > 0 and all(.state == "done" or .state == "failed")' >/dev/null; }

@@ -151,6 +151,12 @@ clean_home() {
 }
 
 ctl() { "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@"; }
+# on_terminal ARGUMENT...: calloutctl with a terminal for all its streams; what it wrote.
+on_terminal() {
+	local line
+	printf -v line '%q ' "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@"
+	TERM=xterm script -qec "$line" /dev/null
+}
 
 # sign FILE [SECRET]: the header's value, by the openssl command.
 sign() {

@@ -331,10 +331,12 @@ privacy() { cat "$ROOT/docs/privacy.md"; }
 	[ "$(post "$(body 1)")" = 200 ]
 	poll 10 has_capture
 	: >"$T/state/calloutd.db.v1"
+	: >"$T/state/calloutd.db.before-restore-20261125T080910Z"
 	# The lock and, without systemd, the runner's own directory are in calloutd(8).
 	while read -r mode name; do
 		case $name in
 		lock | runner) continue ;;
+		*.db.before-restore-*) name=calloutd.db.before-restore- mode=600 ;;
 		*.db-shm | *.db-wal | *.db | captures | last-good.conf | reserve | *.db.v1) ;;
 		*) echo "not in docs/privacy.md: $name"; return 1 ;;
 		esac

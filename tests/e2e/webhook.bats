@@ -24,12 +24,6 @@ fails() {
 }
 harmless() { never grep -qF -e "$API_SECRET" -e "$API_CODE" -e "$SECRET" <<<"$1"; }
 says() { [[ $output == *"$1"* ]] || { echo "not said: $1"; echo "$output"; return 1; }; }
-# on_terminal ARGUMENT...: calloutctl with a terminal for all its streams; what it wrote.
-on_terminal() {
-	local line
-	printf -v line '%q ' "$BUILD/calloutctl" --socket "$ADMIN" --config "$T/calloutd.conf" "$@"
-	TERM=xterm script -qec "$line" /dev/null
-}
 
 # What Autotask has, without what it chose itself: ids and Guids.
 holds() {

@@ -296,6 +296,41 @@ static void space_is_what_the_system_says(void **state)
 	assert_int_equal(file_space(at("none"), &free_bytes, &total), -ENOENT);
 }
 
+static void a_reference_names_a_file(void **state)
+{
+	(void)state;
+	assert_string_equal(file_named("file:/etc/x"), "/etc/x");
+	assert_string_equal(file_named("file:"), "");
+	assert_null(file_named("credential:x"));
+	assert_null(file_named("File:/etc/x"));
+	assert_null(file_named(""));
+}
+
+static void one_newline_is_the_editors(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len, want;
+	} rows[] = {
+		{ "", 0, 0 }, { "\n", 1, 0 }, { "\r\n", 2, 0 }, { "a", 1, 1 }, { "a\n", 2, 1 }, { "a\r\n", 3, 1 },
+		{ "a\n\n", 3, 2 }, { "a\r", 2, 2 }, { "a\n\r", 3, 3 }, { "a\0\n", 3, 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(file_without_newline(rows[i].bytes, rows[i].len), rows[i].want);
+}
+
+static void what_is_not_there_is_not_synced(void **state)
+{
+	(void)state;
+	assert_int_equal(file_sync("/"), 0);
+	assert_int_equal(file_sync_directory_of("/nothing-of-that-name"), 0);
+	assert_int_equal(file_sync_directory_of("nothing-of-that-name"), 0);
+	assert_int_equal(file_sync("/nothing-of-that-name"), -ENOENT);
+	assert_int_equal(file_sync_directory_of("/nothing-of-that-name/x"), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +344,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(directories_are_made, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(directories_that_cannot_be, make_home, remove_home),
 		cmocka_unit_test_setup_teardown(space_is_what_the_system_says, make_home, remove_home),
+		cmocka_unit_test(a_reference_names_a_file),
+		cmocka_unit_test(one_newline_is_the_editors),
+		cmocka_unit_test(what_is_not_there_is_not_synced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

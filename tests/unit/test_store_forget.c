@@ -246,10 +246,10 @@ static void copies_of_upgrades_and_restores_go(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		assert_int_equal(file_replace(home_path(h, names[i], path), 0600, "x", 1), 0);
-	assert_int_equal(store_forget_copies(h->s, true, &count), 0);
+	assert_int_equal(store_copies_forget(h->s, true, &count), 0);
 	assert_int_equal(count, 4);
 	assert_int_equal(access(home_path(h, names[0], path), F_OK), 0);
-	assert_int_equal(store_forget_copies(h->s, false, &count), 0);
+	assert_int_equal(store_copies_forget(h->s, false, &count), 0);
 	assert_int_equal(count, 4);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		assert_int_equal(access(home_path(h, names[i], path), F_OK), i < 4 ? -1 : 0);
