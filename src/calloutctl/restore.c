@@ -1,6 +1,7 @@
 /* restore.c - `calloutctl restore`: a copy in the place of the store, while calloutd is stopped. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "copies.h"
