@@ -340,8 +340,11 @@ in_order() {
 	done
 	no_children() { never pgrep -P "$runner"; }
 	poll 5 no_children
-	[ -z "$(ls -A "$T/state/runner/tmp")" ]
+	# Empty ones may be kept for later attempts, until the runner ends.
+	[ -z "$(find "$T/state/runner/tmp" -mindepth 2)" ]
 	[ -d /etc ] && [ "$(stat -c %a /etc)" = 755 ]
 	harmless "$T/log"
 	stop_daemon
+	none_kept() { [ -z "$(ls -A "$T/state/runner/tmp")" ]; }
+	poll 10 none_kept
 }
