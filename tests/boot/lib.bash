@@ -131,6 +131,8 @@ fresh() {
 	rm -rf "$ROOTFS"/var/lib/calloutd/* "$ROOTFS"/var/lib/calloutd-runner/*/*
 	rm -rf "$ROOTFS"/etc/systemd/system/calloutd*.d
 	handler_record
+	# Anew: a test may have changed its rights.
+	rm -f "$ROOTFS/etc/calloutd/calloutd.conf"
 	{ conf_base; [ -t 0 ] || cat; } >"$ROOTFS/etc/calloutd/calloutd.conf"
 	inside systemctl daemon-reload
 	inside systemctl reset-failed
