@@ -7,15 +7,6 @@ CONNECTIONS=${CONNECTIONS:-64}
 EACH=${EACH:-5}         # seconds of one measurement
 ROUNDS=${ROUNDS:-5}     # A B A B ...
 
-free_port() {
-	local port
-	for _ in {1..200}; do
-		port=$((20000 + RANDOM % 12000))
-		ss -Hltn "sport = :$port" | grep -q . || { echo "$port"; return; }
-	done
-	return 1
-}
-
 # wait_for SECONDS COMMAND...
 wait_for() {
 	local until=$((SECONDS + $1))

@@ -151,15 +151,19 @@ stored() { sqlite3 -cmd '.timeout 5000' "$T/state/calloutd.db" "$1"; }
 	[ "$(<"$T/out/source")" = CALLOUT_SOURCE=replay ]
 }
 
+# stored_many N: so many events of fifty records, a minute ago, written at once.
+stored_many() {
+	stored "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+		INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, action, action_raw, entity, entity_raw, record, record_id, body_len)
+		SELECT i, $(date +%s)000 - 60000, 0, 0, 'tickets', 1, 1, 'update', 'Update', 'Ticket', 'Ticket', 'Ticket/' || (i % 50), i % 50, 2 FROM n;
+		INSERT INTO content(event, body) SELECT id, CAST(json_object('Action', 'Update', 'EntityType', 'Ticket', 'Id', record_id) AS BLOB) FROM event;"
+}
+
 @test "many: a bar on a terminal and none without, and 3000 events in steps while callouts come" {
 	conf record
 	start_daemon
 	stop_daemon
-	# Three thousand events that came before, written at once.
-	stored "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
-		INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, action, action_raw, entity, entity_raw, record, record_id, body_len)
-		SELECT i, $(date +%s)000 - 60000, 0, 0, 'tickets', 1, 1, 'update', 'Update', 'Ticket', 'Ticket', 'Ticket/' || (i % 50), i % 50, 2 FROM n;
-		INSERT INTO content(event, body) SELECT id, CAST(json_object('Action', 'Update', 'EntityType', 'Ticket', 'Id', record_id) AS BLOB) FROM event;"
+	stored_many 3000
 	conf record bulk 'concurrency = 4'
 	handler bulk <<-'EOF'
 		#!/bin/sh
@@ -191,10 +195,7 @@ stored() { sqlite3 -cmd '.timeout 5000' "$T/state/calloutd.db" "$1"; }
 	conf record
 	start_daemon
 	stop_daemon
-	stored "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
-		INSERT INTO event(id, received_ms, kind, source, webhook, verified, signed_by, action, action_raw, entity, entity_raw, record, record_id, body_len)
-		SELECT i, $(date +%s)000 - 60000, 0, 0, 'tickets', 1, 1, 'update', 'Update', 'Ticket', 'Ticket', 'Ticket/' || (i % 50), i % 50, 2 FROM n;
-		INSERT INTO content(event, body) SELECT id, CAST(json_object('Action', 'Update', 'EntityType', 'Ticket', 'Id', record_id) AS BLOB) FROM event;"
+	stored_many 12000
 	conf record bulk 'collect = "1s"' 'collect-max = 500' 'concurrency = 4'
 	handler bulk <<-'EOF'
 		#!/bin/sh

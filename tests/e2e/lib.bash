@@ -2,6 +2,8 @@
 # shellcheck shell=bash disable=SC2034 # variables are for the tests that load this
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=tests/port.bash
+source "$ROOT/tests/port.bash"
 BUILD=${BUILD:-build}
 [[ $BUILD = /* ]] || BUILD=$ROOT/$BUILD
 SECRET=0123456789abcdef0123456789abcdef
@@ -26,15 +28,6 @@ make_home() {
 		cat >"$out/$CALLOUT_EVENT.$CALLOUT_HANDLER"
 		echo "$CALLOUT_EVENT $CALLOUT_HANDLER $CALLOUT_ATTEMPT $CALLOUT_ID $CALLOUT_ACTION" >>"$out/log"
 	EOF
-}
-
-free_port() {
-	local port
-	for _ in {1..200}; do
-		port=$((20000 + RANDOM % 12000))
-		ss -Hltn "sport = :$port" | grep -q . || { echo "$port"; return; }
-	done
-	return 1
 }
 
 # handler NAME <script: an executable handler.

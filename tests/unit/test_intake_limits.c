@@ -153,6 +153,27 @@ static void oldest_incomplete_makes_room(void **state)
 	client_close(kept);
 }
 
+/* The journal stands still, and each of these has sent a whole request that waits for it. */
+static void hold_with(struct client **clients, size_t count, const char *request, size_t len)
+{
+	house_hold(&house);
+	for (size_t i = 0; i < count; i++) {
+		clients[i] = client_open(&house);
+		assert_true(client_send(clients[i], request, len));
+		UNTIL(&house, house_status(&house).in_flight == i + 1);
+	}
+}
+
+/* It goes on: all of them are answered. */
+static void let_go_of(struct client **clients, size_t count)
+{
+	assert_int_equal(sem_post(&house.release), 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
+		client_close(clients[i]);
+	}
+}
+
 /* What waits for the journal is never the one to go; at the limit itself others wait in the socket, and get their turn. */
 static void whole_requests_are_not_evicted(void **state)
 {
@@ -161,12 +182,7 @@ static void whole_requests_are_not_evicted(void **state)
 	size_t len = callout_request(request, sizeof(request), HOOK, "", TICKET(3));
 
 	(void)state;
-	house_hold(&house);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		clients[i] = client_open(&house);
-		assert_true(client_send(clients[i], request, len));
-		UNTIL(&house, house_status(&house).in_flight == i + 1);
-	}
+	hold_with(clients, ARRAY_LEN(clients), request, len);
 	more = client_open(&house);
 	(void)client_send(more, request, len);
 	assert_false(client_step(&house, more, 200));
@@ -174,11 +190,7 @@ static void whole_requests_are_not_evicted(void **state)
 	assert_int_equal(house_status(&house).connections, ARRAY_LEN(clients));
 	assert_int_equal(house_status(&house).evicted, 0);
 	assert_true(intake_alive(house.intake, 1000));  /* the door asks, again and again */
-	assert_int_equal(sem_post(&house.release), 0);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
-		client_close(clients[i]);
-	}
+	let_go_of(clients, ARRAY_LEN(clients));
 	assert_int_equal(client_answer(&house, more, NULL, 0), 200);
 	client_close(more);
 }
@@ -191,12 +203,7 @@ static void the_newest_stays_until_another_comes(void **state)
 	size_t len = callout_request(request, sizeof(request), HOOK, "", TICKET(4));
 
 	(void)state;
-	house_hold(&house);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		clients[i] = client_open(&house);
-		assert_true(client_send(clients[i], request, len));
-		UNTIL(&house, house_status(&house).in_flight == i + 1);
-	}
+	hold_with(clients, ARRAY_LEN(clients), request, len);
 	newest = client_open(&house);
 	UNTIL(&house, house_status(&house).connections == ARRAY_LEN(clients) + 1);
 	assert_false(client_step(&house, newest, 300));
@@ -206,11 +213,7 @@ static void the_newest_stays_until_another_comes(void **state)
 	client_gone(&house, newest);
 	assert_true(client_send(next, request, len));
 	UNTIL(&house, house_status(&house).in_flight == ARRAY_LEN(clients) + 1);
-	assert_int_equal(sem_post(&house.release), 0);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
-		client_close(clients[i]);
-	}
+	let_go_of(clients, ARRAY_LEN(clients));
 	assert_int_equal(client_answer(&house, next, NULL, 0), 200);
 	client_close(next);
 	client_close(newest);
@@ -225,12 +228,7 @@ static void one_client_has_its_share(void **state)
 	size_t len = callout_request(request, sizeof(request), HOOK, "X-Forwarded-For: 203.0.113.9\r\n", TICKET(1));
 
 	(void)state;
-	house_hold(&house);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		clients[i] = client_open(&house);
-		assert_true(client_send(clients[i], request, len));
-		UNTIL(&house, house_status(&house).in_flight == i + 1);
-	}
+	hold_with(clients, ARRAY_LEN(clients), request, len);
 	assert_int_equal(ask(&house, request, len, answer, sizeof(answer)), 429);
 	assert_non_null(strstr(answer, "\r\nRetry-After: 30\r\n"));
 	/* What the client itself put in front does not make it somebody else. */
@@ -241,11 +239,7 @@ static void one_client_has_its_share(void **state)
 	/* Another client is refused for its own reasons only: this one is unsigned. */
 	assert_int_equal(ask(&house, HEAD "X-Forwarded-For: 203.0.113.10\r\nContent-Length: 0\r\n\r\n",
 			     strlen(HEAD "X-Forwarded-For: 203.0.113.10\r\nContent-Length: 0\r\n\r\n"), NULL, 0), 401);
-	assert_int_equal(sem_post(&house.release), 0);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
-		client_close(clients[i]);
-	}
+	let_go_of(clients, ARRAY_LEN(clients));
 	/* Its places are free again. */
 	UNTIL(&house, house_status(&house).in_flight == 0);
 	assert_int_equal(post(&house, HOOK, "X-Forwarded-For: 203.0.113.9\r\n", TICKET(2)), 200);
@@ -265,11 +259,7 @@ static void proxies_themselves_are_exempt(void **state)
 		assert_true(client_send(clients[i], request, len));
 	}
 	UNTIL(&house, house_status(&house).in_flight == ARRAY_LEN(clients));
-	assert_int_equal(sem_post(&house.release), 0);
-	for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-		assert_int_equal(client_answer(&house, clients[i], NULL, 0), 200);
-		client_close(clients[i]);
-	}
+	let_go_of(clients, ARRAY_LEN(clients));
 }
 
 /* ---- the journal's bound, and rest ---- */
