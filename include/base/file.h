@@ -29,6 +29,9 @@ int file_replace_like(const char *path, const char *like, const void *data, size
 /* All of it, however often that takes. 0 or -errno. */
 int file_write(int fd, const void *data, size_t len);
 
+/* All of it, on disk, and closed, whatever happens. 0 or the first -errno. Takes fd over. */
+int file_finish(int fd, const void *data, size_t len);
+
 /* fsync() of what path names, a file or a directory. 0 or -errno. */
 int file_sync(const char *path);
 /* fsync() of the directory that path's last name is in: a name is on disk only once its directory is. 0 or -errno. */

@@ -54,6 +54,17 @@ int file_write(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int file_finish(int fd, const void *data, size_t len)
+{
+	int r = file_write(fd, data, len);
+
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	return r;
+}
+
 int stdio_fill(void)
 {
 	int fd;
@@ -114,13 +125,7 @@ static int write_aside(const char *aside, const struct rights *rights, const voi
 		r = -errno;
 	if (r == 0 && fchmod(fd, rights->mode) < 0)
 		r = -errno;
-	if (r == 0)
-		r = file_write(fd, data, len);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (close(TAKE_FD(fd)) < 0 && r == 0)
-		r = -errno;
-	return r;
+	return r < 0 ? r : file_finish(TAKE_FD(fd), data, len);
 }
 
 static int replace(const char *path, const struct rights *rights, const void *data, size_t len)

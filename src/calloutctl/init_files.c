@@ -91,11 +91,7 @@ static int write_whole(const char *path, const struct rights *rights, const void
 		return -errno;
 	r = set_rights(fd, rights);
 	if (r == 0)
-		r = file_write(fd, data, len);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (close(TAKE_FD(fd)) < 0 && r == 0)
-		r = -errno;
+		r = file_finish(TAKE_FD(fd), data, len);
 	if (r < 0)
 		(void)unlink(path);
 	return r;
